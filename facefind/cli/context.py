@@ -1,0 +1,163 @@
+"""What every command shares: the global options and the composition of store and pipeline.
+
+The global options are accepted before and after the command's name; the later one wins.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from facefind import __version__
+from facefind.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from facefind.inference.pipeline import Pipeline
+    from facefind.store.repository import Repository
+    from facefind.types import SettingValue
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(slots=True)
+class App:
+    """The global options of one run, and what is built from them."""
+
+    flags: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def json(self) -> bool:
+        """Machine output alone on stdout."""
+        return bool(self.flags.get("json"))
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing but results and errors."""
+        return bool(self.flags.get("quiet"))
+
+    @property
+    def debug(self) -> bool:
+        """Tracebacks, and every log line."""
+        return bool(self.flags.get("debug"))
+
+    @property
+    def settings(self) -> Settings:
+        """From flags, environment and config file."""
+        return load_settings(self.flags, os.environ)
+
+    def start_logging(self) -> None:
+        """Sends log lines to stderr, as many as asked for."""
+        verbose = bool(self.flags.get("verbose"))
+        level = logging.DEBUG if self.debug else logging.INFO if verbose else logging.WARNING
+        logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+        # Pillow narrates every chunk of every file.
+        logging.getLogger("PIL").setLevel(max(level, logging.INFO))
+
+    @contextmanager
+    def store(self) -> Iterator[Repository]:
+        """The database, started, connected and migrated."""
+        from facefind.store.db import open_store
+
+        settings = self.settings
+        with open_store(settings.home, settings.database_url) as repository:
+            yield repository
+
+    def pipeline(self, name: str, values: Mapping[str, SettingValue]) -> Pipeline:
+        """A pipeline ready to run."""
+        from facefind.inference.pipeline import load_pipeline
+
+        settings = self.settings
+        return load_pipeline(
+            name, models_dir=settings.models_dir, settings=values, threads=settings.threads
+        )
+
+
+def facefind_command(
+    parent: click.Group | None = None, name: str | None = None
+) -> Callable[[Callable[..., Any]], click.Command]:
+    """Makes a command of a function that takes the `App` first and then its own parameters."""
+
+    def make(function: Callable[..., Any]) -> click.Command:
+        @functools.wraps(function)
+        def start(*args: Any, **parameters: Any) -> Any:
+            app = click.get_current_context().ensure_object(App)
+            app.start_logging()
+            return function(app, *args, **parameters)
+
+        command = click.command(name or function.__name__)(start)
+        command.params.extend(_GLOBAL_PARAMS)
+        if parent is not None:
+            parent.add_command(command)
+        return command
+
+    return make
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    app = ctx.ensure_object(App)
+    if value is not None and value is not False and param.name is not None:
+        app.flags[param.name] = value
+
+
+def _global(*names: str, **attributes: Any) -> Callable[[F], F]:
+    return click.option(*names, expose_value=False, callback=_remember, **attributes)
+
+
+def global_options(command: F) -> F:
+    """Adds the global options to a group; values land in the `App`, not in its parameters."""
+    for option in reversed(_GLOBAL_OPTIONS):
+        command = option(command)
+    return command
+
+
+_GLOBAL_OPTIONS: list[Callable[..., Any]] = [
+    _global(
+        "--home",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Folder of the database and the downloaded models [FACEFIND_HOME].",
+    ),
+    _global("--database-url", help="Use this PostgreSQL instead [FACEFIND_DATABASE_URL]."),
+    _global("--json", is_flag=True, help="Machine output alone on stdout."),
+    _global("-v", "--verbose", is_flag=True, help="Say more."),
+    _global("-q", "--quiet", is_flag=True, help="Say only results and errors."),
+    _global("--debug", is_flag=True, help="Say everything, with tracebacks."),
+    click.version_option(__version__, message="facefind %(version)s"),
+]
+
+_GLOBAL_PARAMS = click.command()(global_options(lambda: None)).params
+"""The same options as objects, to stand after a command's own in its help."""
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Turns the first Ctrl-C into a request to stop, asked with the callable that this yields.
+
+    A second Ctrl-C stops at once.
+    """
+    asked = False
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        click.echo("\nFinishing the photo at hand; Ctrl-C again stops at once.", err=True)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,48 @@
+"""facefind faces PHOTO"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from facefind.cli.context import EXIT_FAILED, App, facefind_command
+from facefind.cli.output import plural, print_json, shown
+from facefind.cli.params import EXISTING, Assignment
+
+
+@facefind_command()
+@click.argument("photo", type=EXISTING)
+@click.option(
+    "--to",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write the copy; PHOTO-faces.jpg in the current folder by default.",
+)
+@click.option("--pipeline", metavar="NAME", help="Whose detector looks.")
+@click.option(
+    "--set", "assignments", type=Assignment(), multiple=True, metavar="detector.KEY=VALUE"
+)
+def command(
+    app: App,
+    photo: Path,
+    to: Path | None,
+    pipeline: str | None,
+    assignments: tuple[tuple[str, str], ...],
+) -> int:
+    """Write a copy of a photo with its faces marked and numbered from the left."""
+    from facefind import images
+    from facefind.inference.pipeline import DEFAULT_PIPELINE, resolve_settings
+    from facefind.search import left_to_right
+
+    name = pipeline or DEFAULT_PIPELINE
+    finder = app.pipeline(name, resolve_settings(name, dict(assignments)))
+    pixels = images.decode(images.read_file(photo).data).pixels
+    found = [face.detection for face in left_to_right(finder.find_faces(pixels))]
+    target = to or Path(f"{photo.stem}-faces.jpg")
+    images.save_jpeg(target, images.draw_faces(pixels, found))
+    faces = [{"box": [round(v, 2) for v in d.box], "score": round(d.score, 4)} for d in found]
+    if app.json:
+        print_json({"photo": str(photo), "pipeline": name, "copy": str(target), "faces": faces})
+    elif not app.quiet:
+        click.echo(f"{plural(len(found), 'face')} in {shown(photo)}, marked in {shown(target)}")
+    return 0 if found else EXIT_FAILED

@@ -1,0 +1,52 @@
+"""facefind forget PATH... | --event NAME"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from facefind.cli.context import EXIT_FAILED, App, facefind_command
+from facefind.cli.output import plural, print_json, shown
+
+
+@facefind_command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@click.option("--event", metavar="NAME", help="The event to forget, or to forget the paths of.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def command(app: App, paths: tuple[Path, ...], event: str | None, yes: bool) -> int:
+    """Delete what is known of photos, of folders, or of a whole event.
+
+    Rows, vectors and names are deleted; the photo files are never touched.
+    """
+    from facefind.errors import UsageError
+    from facefind.ingest import path_key
+    from facefind.search import events_to_search
+
+    if not paths and event is None:
+        raise UsageError("Say what to forget: a path, or --event NAME.")
+    with app.store() as store:
+        chosen = events_to_search(store.events(), event)[0] if event is not None else None
+        if not yes:
+            click.confirm(
+                f"Forget {_what(paths, event)}? This cannot be undone", abort=True, err=True
+            )
+        if paths:
+            forgotten = store.forget_paths([path_key(path) for path in paths], chosen)
+        else:
+            assert chosen is not None
+            forgotten = store.forget_event(chosen.name)
+    if app.json:
+        print_json({"photos": forgotten.photos, "faces": forgotten.faces})
+    elif not app.quiet:
+        click.echo(
+            f"Forgotten: {plural(forgotten.photos, 'photo')}, {plural(forgotten.faces, 'face')}."
+        )
+    return EXIT_FAILED if paths and not forgotten.photos else 0
+
+
+def _what(paths: tuple[Path, ...], event: str | None) -> str:
+    where = f' in event "{event}"' if event else ""
+    if not paths:
+        return f'event "{event}" with all its faces'
+    return f"all faces of {', '.join(shown(path) for path in paths)}{where}"

@@ -1,0 +1,96 @@
+"""The command group: loads a command's module when it is called, and turns errors into exit codes.
+
+Exit codes: 0 all done; 1 some photos failed, or nobody found; 2 usage or set-up; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from facefind.cli.context import EXIT_INTERRUPTED, App, global_options
+from facefind.cli.output import explain
+from facefind.errors import FacefindError
+
+COMMANDS = {
+    "ingest": "Find the faces of photos and remember them.",
+    "who": "Show the photos of the person in a portrait.",
+    "albums": "Write one folder per person.",
+    "faces": "Write a copy of a photo with its faces marked.",
+    "status": "Show what is known: events, photos, faces, failures.",
+    "models": "List the models, or download one.",
+    "forget": "Delete what is known of photos or of an event.",
+    "db": "Start, stop, back up or restore the database.",
+    "completion": "Print the shell completion script.",
+}
+"""Every command and its line of help; its module is `facefind.cli.<command>_command`."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order in which people need them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports the command's module; None for an unknown name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"facefind.cli.{cmd_name}_command")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the list from `COMMANDS`, so that --help imports nothing."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@global_options
+def main() -> None:
+    """Finds people in event photos, on your own machine.
+
+    \b
+    facefind ingest event_photos/     find every face
+    facefind who slack_avatar.jpg     the photos that show this person
+    facefind albums albums/ --portraits portraits/
+                                      one folder per person
+    """
+
+
+def run(argv: Sequence[str] | None = None) -> None:
+    """The `facefind` program: parses, runs one command, exits with an honest code."""
+    sys.exit(_run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    app = App()
+    try:
+        result = main.main(argv, prog_name="facefind", standalone_mode=False, obj=app)
+    except FacefindError as error:
+        explain(error)
+        _show_traceback(app)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped. What was finished is kept.", err=True)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output left (`| head`); Python would complain again while closing it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def _show_traceback(app: App) -> None:
+    if app.debug:
+        traceback.print_exc()

@@ -1,0 +1,59 @@
+"""How commands speak: plain lines, JSON alone on stdout, progress and errors on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from facefind.errors import FacefindError
+
+T = TypeVar("T")
+
+
+def shown(path: Path | str) -> str:
+    """A path as one line of printable text, whatever bytes its name has."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def plural(count: int, noun: str) -> str:
+    """ "1 photo", "2 photos", "no photos"."""
+    plural_noun = "people" if noun == "person" else noun + "s"
+    return f"1 {noun}" if count == 1 else f"{count or 'no'} {plural_noun}"
+
+
+def print_json(value: Any) -> None:
+    """Prints a value as JSON; bytes of names that are not UTF-8 appear as lone surrogates."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def explain(error: FacefindError) -> None:
+    """Prints what went wrong and what to do, with the causes in plain words, on stderr."""
+    click.echo(f"facefind: {shown_text(error.message)}", err=True)
+    if error.hint:
+        click.echo(shown_text(error.hint), err=True)
+
+
+def shown_text(text: str) -> str:
+    """Text that may hold paths, with undecodable bytes escaped and line breaks kept."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def progress(description: str, quiet: bool) -> Callable[[Iterable[T]], Iterable[T]]:
+    """A wrapper that shows a bar on a terminal and nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        return lambda items: items
+
+    def wrap(items: Iterable[T]) -> Iterable[T]:
+        from tqdm import tqdm
+
+        bar: Iterable[T] = tqdm(items, desc=description, unit="photo", file=sys.stderr)
+        return bar
+
+    return wrap

@@ -1,0 +1,64 @@
+"""facefind status"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from facefind.cli.context import App, facefind_command
+from facefind.cli.output import plural, print_json, shown, shown_text
+from facefind.cli.params import event_option
+
+if TYPE_CHECKING:
+    from facefind.store.repository import Repository
+    from facefind.types import Event
+
+
+@facefind_command()
+@event_option
+def command(app: App, event: str | None) -> int:
+    """Show what is known: events, their pipelines, photos, faces, and what failed."""
+    from facefind.search import events_to_search
+
+    with app.store() as store:
+        events = store.events()
+        if event is not None:
+            events = events_to_search(events, event)
+        rows = [_describe(store, one) for one in events]
+    if app.json:
+        print_json({"home": str(app.settings.home), "events": rows})
+        return 0
+    if not rows:
+        click.echo("Nothing has been ingested yet. Start with: facefind ingest FOLDER")
+    for row in rows:
+        _print_event(row)
+    return 0
+
+
+def _describe(store: Repository, event: Event) -> dict[str, Any]:
+    summary = store.summary(event.id)
+    return {
+        "event": event.name,
+        "pipeline": event.pipeline,
+        "settings": dict(event.settings),
+        "photos": summary.photos,
+        "faces": summary.faces,
+        "missing": summary.missing,
+        "failed": [
+            {"path": os.fsdecode(failure.path), "reason": failure.reason}
+            for failure in store.failures(event.id)
+        ],
+    }
+
+
+def _print_event(row: dict[str, Any]) -> None:
+    settings = " ".join(f"{key}={value}" for key, value in row["settings"].items())
+    click.echo(
+        f'Event "{row["event"]}": {plural(row["photos"], "photo")}, '
+        f"{plural(row['faces'], 'face')}, {len(row['failed'])} failed, {row['missing']} gone"
+    )
+    click.echo(f"  pipeline {row['pipeline']} {settings}")
+    for failure in row["failed"]:
+        click.echo(f"  not read: {shown(failure['path'])}: {shown_text(failure['reason'])}")

@@ -1,0 +1,229 @@
+"""Search: one person's portraits in, the photos that show that person out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from facefind import geometry, images
+from facefind.errors import NoFaceInPortrait, UsageError
+from facefind.types import Box, Event, Face, FloatArray, Image, Match
+
+UNCALIBRATED_LIMIT = 5
+"""How many photos a pipeline without a measured threshold answers with, as its article does."""
+
+PADDING = 0.5
+"""Border, in parts of the longer side, put around a portrait that the face fills to the edge."""
+
+ENLARGEMENT = 2
+SMALL_PORTRAIT = 1000
+"""Longer side, in pixels, up to which enlarging a portrait can show a face and costs little."""
+
+
+class FaceFinder(Protocol):
+    """Anything that finds and embeds the faces of an upright RGB picture (H, W, 3) uint8."""
+
+    def find_faces(self, image: Image) -> list[Face]:
+        """The faces, each with its embedding."""
+
+
+class SearchStore(Protocol):
+    """What search asks of the store; `facefind.store.repository.Repository` provides it."""
+
+    def search(
+        self,
+        probe: FloatArray,
+        events: Sequence[Event],
+        *,
+        max_distance: float | None,
+        limit: int,
+        after: datetime | None,
+        before: datetime | None,
+    ) -> list[Match]:
+        """The photos with the nearest faces by L2 distance, one row per photo."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Portrait:
+    """The face asked about, as found in one picture.
+
+    Attributes:
+        box: The chosen face, in pixels of the upright picture.
+        faces: How many faces the picture shows.
+        number: Which of them was chosen, counted from 1, left to right.
+        how: What had to be done to see it ("turned 90 degrees", ...); empty for nothing.
+        embedding: (D,) float32.
+    """
+
+    path: Path
+    box: Box
+    faces: int
+    number: int
+    how: str
+    embedding: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A picture looked at differently, and how its boxes map back to the original."""
+
+    image: Image
+    how: str
+    to_original: Callable[[Box], Box]
+
+
+def read_portrait(path: Path, finder: FaceFinder, face: int | None = None) -> Portrait:
+    """Finds the face asked about in a picture.
+
+    Args:
+        face: Which one, counted from 1 left to right; None takes the most prominent.
+
+    Raises:
+        PhotoError: The picture cannot be read.
+        NoFaceInPortrait: It shows no face, not even turned or enlarged.
+        UsageError: It has fewer than `face` faces.
+    """
+    pixels = images.decode(images.read_file(path).data).pixels
+    for view in _views(pixels):
+        faces = left_to_right(finder.find_faces(view.image))
+        if faces:
+            return _choose(path, view, faces, face)
+    raise NoFaceInPortrait(
+        f"No face was found in {path}, as it is, turned, or enlarged.",
+        "Use a sharper picture that shows the face from the front.",
+    )
+
+
+def left_to_right(faces: Sequence[Face]) -> list[Face]:
+    """Faces in the order in which people count them in a picture."""
+    return sorted(faces, key=lambda face: (face.detection.box.x, face.detection.box.y))
+
+
+def most_prominent(faces: Sequence[Face], image: Image) -> int:
+    """Index of the face a portrait is of: the largest, the middle of the picture counting more."""
+    height, width = image.shape[:2]
+
+    def prominence(face: Face) -> float:
+        box = face.detection.box
+        off_x = abs(box.x + box.w / 2 - width / 2) / width
+        off_y = abs(box.y + box.h / 2 - height / 2) / height
+        return box.w * box.h * (1 - off_x) * (1 - off_y)
+
+    return max(range(len(faces)), key=lambda index: prominence(faces[index]))
+
+
+def combine(portraits: Sequence[Portrait]) -> FloatArray:
+    """One probe from several portraits of one person.
+
+    The mean of the embeddings; where they are of unit length it is scaled back to unit length, so
+    that distances keep their meaning. Returns (D,) float32.
+    """
+    vectors = np.stack([portrait.embedding for portrait in portraits])
+    mean = vectors.mean(axis=0)
+    if np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-3):
+        mean /= np.linalg.norm(mean)
+    return mean.astype(np.float32)
+
+
+def who(
+    probe: FloatArray,
+    *,
+    store: SearchStore,
+    events: Sequence[Event],
+    max_distance: float | None,
+    limit: int = 0,
+    after: datetime | None = None,
+    before: datetime | None = None,
+) -> list[Match]:
+    """The photos that show a person, nearest face first, one row per photo.
+
+    Args:
+        probe: (D,) float32, from `combine`.
+        max_distance: The pipeline's threshold or the user's; None, for a pipeline without a
+            measured one, answers with the nearest few whatever their distance.
+        limit: At most so many; 0 for all.
+        after, before: Only photos taken in this time.
+    """
+    if max_distance is None and limit == 0:
+        limit = UNCALIBRATED_LIMIT
+    return store.search(
+        probe, events, max_distance=max_distance, limit=limit, after=after, before=before
+    )
+
+
+def events_to_search(events: Sequence[Event], name: str | None) -> list[Event]:
+    """The named event, or all of them where their vectors can be compared.
+
+    Raises:
+        UsageError: No such event, no events at all, or events of different pipelines.
+    """
+    if not events:
+        raise UsageError("Nothing has been ingested yet.", "Start with: facefind ingest FOLDER")
+    if name is not None:
+        named = [event for event in events if event.name == name]
+        if not named:
+            there = ", ".join(f'"{event.name}"' for event in events)
+            raise UsageError(f'There is no event "{name}".', f"There are: {there}.")
+        return named
+    if len({(event.pipeline, event.fingerprint) for event in events}) > 1:
+        there = ", ".join(f'"{event.name}" ({event.pipeline})' for event in events)
+        raise UsageError(
+            "The events were ingested with different pipelines, whose distances do not compare.",
+            f"Choose one with --event NAME: {there}.",
+        )
+    return list(events)
+
+
+def _choose(path: Path, view: _View, faces: Sequence[Face], face: int | None) -> Portrait:
+    if face is not None and not 1 <= face <= len(faces):
+        raise UsageError(
+            f"{path} shows {len(faces)} face{'s' * (len(faces) != 1)}, so --face {face} is none.",
+            "facefind faces PHOTO writes a copy with the faces numbered.",
+        )
+    index = face - 1 if face is not None else most_prominent(faces, view.image)
+    chosen = faces[index]
+    box = view.to_original(chosen.detection.box)
+    return Portrait(path, box, len(faces), index + 1, view.how, chosen.embedding)
+
+
+def _views(image: Image) -> Iterator[_View]:
+    """The picture as it is, then the ways to see a face that it hides; each made when asked for."""
+    yield _View(image, "", lambda box: box)
+    yield _padded(image)
+    for turns in (1, 3, 2):
+        yield _turned(image, turns)
+    if max(image.shape[:2]) <= SMALL_PORTRAIT:
+        yield _enlarged(image)
+
+
+def _padded(image: Image) -> _View:
+    border = round(PADDING * max(image.shape[:2]))
+    padded = np.pad(image, ((border, border), (border, border), (0, 0)), mode="edge")
+    return _View(
+        padded,
+        "with a border around it",
+        lambda box: Box(box.x - border, box.y - border, box.w, box.h),
+    )
+
+
+def _turned(image: Image, turns: int) -> _View:
+    height, width = image.shape[:2]
+    return _View(
+        geometry.turn(image, turns),
+        f"turned by {90 * turns} degrees",
+        lambda box: geometry.unturn_box(box, turns, width, height),
+    )
+
+
+def _enlarged(image: Image) -> _View:
+    large = geometry.enlarge(image, ENLARGEMENT)
+    return _View(
+        large,
+        "enlarged",
+        lambda box: Box(*(value / ENLARGEMENT for value in box)),
+    )
