@@ -1,0 +1,152 @@
+"""Stand-ins for the models and the database, for tests of everything above them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from facefind.store.records import EventSummary, KnownFile
+from facefind.types import (
+    Box,
+    Detection,
+    Event,
+    Face,
+    FileStamp,
+    FloatArray,
+    Image,
+    Match,
+    PhotoInfo,
+)
+
+RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
+
+
+def write_photo(
+    path: Path, *patches: tuple[int, int, int], size: tuple[int, int] = (90, 60)
+) -> Path:
+    """A PNG with one column for each colour; `ColourFinder` finds those that are not grey."""
+    picture = PillowImage.new("RGB", size, GREY)
+    width = size[0] // max(len(patches), 1)
+    for index, colour in enumerate(patches):
+        picture.paste(colour, (index * width, 0, (index + 1) * width, size[1]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path, "PNG")
+    return path
+
+
+class ColourFinder:
+    """Finds the columns of one pure colour; the embedding is the colour, of unit length."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def find_faces(self, image: Image) -> list[Face]:
+        """One face for each pure red, green or blue region, in that order."""
+        self.seen += 1
+        return [face for channel in range(3) for face in self._region(image, channel)]
+
+    def _region(self, image: Image, channel: int) -> list[Face]:
+        others = [c for c in range(3) if c != channel]
+        mask = (image[..., channel] == 255) & (image[..., others] == 0).all(axis=-1)
+        if not mask.any():
+            return []
+        ys, xs = np.nonzero(mask)
+        box = Box(float(xs.min()), float(ys.min()), float(np.ptp(xs) + 1), float(np.ptp(ys) + 1))
+        embedding = np.zeros(3, dtype=np.float32)
+        embedding[channel] = 1
+        return [Face(Detection(box, 1.0), embedding)]
+
+
+@dataclass
+class _Content:
+    state: Literal["done", "failed"]
+    faces: Sequence[Face] = ()
+    info: PhotoInfo | None = None
+
+
+@dataclass
+class MemoryStore:
+    """The store's promises, kept in dictionaries, for one event."""
+
+    contents: dict[str, _Content] = field(default_factory=dict)
+    files: dict[bytes, KnownFile] = field(default_factory=dict)
+
+    def known_files(self, event_id: int) -> dict[bytes, KnownFile]:
+        return dict(self.files)
+
+    def content_state(self, event_id: int, sha256: str) -> Literal["done", "failed"] | None:
+        content = self.contents.get(sha256)
+        return content.state if content else None
+
+    def record_photo(
+        self,
+        event: Event,
+        path: bytes,
+        stamp: FileStamp,
+        sha256: str,
+        info: PhotoInfo,
+        faces: Sequence[Face],
+    ) -> bool:
+        first = self.content_state(event.id, sha256) != "done"
+        if first:
+            self.contents[sha256] = _Content("done", faces, info)
+        self.record_path(event, path, stamp, sha256)
+        return first
+
+    def record_failure(
+        self,
+        event: Event,
+        path: bytes,
+        stamp: FileStamp | None,
+        sha256: str | None,
+        reason: str,
+    ) -> None:
+        if sha256 is not None:
+            self.contents[sha256] = _Content("failed")
+        state: Literal["failed", "unreadable"] = "failed" if sha256 else "unreadable"
+        self.files[path] = KnownFile(stamp or FileStamp(0, 0), state, False, sha256, reason)
+
+    def record_path(self, event: Event, path: bytes, stamp: FileStamp, sha256: str) -> None:
+        self.files[path] = KnownFile(stamp, "done", False, sha256, None)
+
+    def mark_missing(self, event_id: int, paths: Collection[bytes]) -> None:
+        for path in paths:
+            old = self.files[path]
+            self.files[path] = KnownFile(old.stamp, old.state, True, old.sha256, old.reason)
+
+    def summary(self, event_id: int) -> EventSummary:
+        done = [content for content in self.contents.values() if content.state == "done"]
+        return EventSummary(
+            photos=len(done),
+            faces=sum(len(content.faces) for content in done),
+            failed=len(self.contents) - len(done),
+            missing=sum(file.missing for file in self.files.values()),
+            paths=len(self.files),
+        )
+
+
+@dataclass
+class ListedStore:
+    """Answers every search with the listed matches, and remembers what it was asked."""
+
+    matches: list[Match]
+    asked: dict[str, object] = field(default_factory=dict)
+
+    def search(
+        self,
+        probe: FloatArray,
+        events: Sequence[Event],
+        *,
+        max_distance: float | None,
+        limit: int,
+        after: datetime | None,
+        before: datetime | None,
+    ) -> list[Match]:
+        self.asked = {"max_distance": max_distance, "limit": limit, "probe": probe}
+        return self.matches

@@ -1,0 +1,202 @@
+"""Albums: what is written, what is changed by a second run, what is never touched."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from facefind.albums import (
+    ALBUMS_NAME,
+    RECORD_NAME,
+    AlbumsReport,
+    one_person_per_face,
+    portrait_sets,
+    write_albums,
+)
+from facefind.errors import OutputError, UsageError
+from facefind.placing import Mode
+from facefind.types import Box, Match
+from tests.fakes import RED, write_photo
+
+
+def match(photo: Path, distance: float = 0.3, x: float = 0) -> Match:
+    return Match(photo, "party", distance, Box(x, 0, 10, 10), None)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    return [
+        write_photo(tmp_path / "party" / "day 1" / "IMG_1.png", RED),
+        write_photo(tmp_path / "party" / "day 2" / "IMG_1.png", RED, size=(30, 30)),
+        write_photo(tmp_path / "party" / "IMG_2.png", RED, size=(20, 20)),
+    ]
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "albums"
+
+
+def write(out: Path, photos: list[Path], mode: Mode = "link", **people: list[int]) -> AlbumsReport:
+    answers = {name: [match(photos[i]) for i in numbers] for name, numbers in people.items()}
+    return write_albums(out, answers, photos=photos, mode=mode)
+
+
+def tree(out: Path) -> list[str]:
+    files = (path for path in out.rglob("*") if not path.is_dir())
+    return sorted(
+        str(p.relative_to(out)) for p in files if p.name not in (RECORD_NAME, ALBUMS_NAME)
+    )
+
+
+@pytest.mark.parametrize("mode", ["link", "hardlink", "copy"])
+def test_one_folder_per_person_with_clashes_resolved(
+    out: Path, photos: list[Path], mode: Mode
+) -> None:
+    write(out, photos, mode, Ann=[0, 1, 2], Bob=[2])
+    assert tree(out) == [
+        "Ann/IMG_1 (2).png",
+        "Ann/IMG_1.png",
+        "Ann/IMG_2.png",
+        "Bob/IMG_2.png",
+    ]
+    assert (out / "Ann/IMG_1 (2).png").read_bytes() == photos[1].read_bytes()
+    assert (out / "Ann/IMG_1.png").is_symlink() == (mode == "link")
+
+
+def test_listing_says_who_is_where(out: Path, photos: list[Path]) -> None:
+    write(out, photos, Ann=[0, 1], Bob=[])
+    listing = json.loads((out / ALBUMS_NAME).read_text())
+    ann, bob = listing["people"]
+    assert (ann["name"], ann["folder"]) == ("Ann", "Ann")
+    assert ann["photos"] == [str(photos[0]), str(photos[1])]
+    assert [face["photo"] for face in ann["faces"]] == ann["photos"]
+    assert (bob["name"], bob["folder"], bob["photos"]) == ("Bob", "", [])
+    assert listing["photos_without_people"] == [str(photos[2])]
+
+
+@pytest.mark.parametrize("mode", ["link", "hardlink", "copy"])
+def test_second_run_changes_nothing(out: Path, photos: list[Path], mode: Mode) -> None:
+    write(out, photos, mode, Ann=[0, 1, 2])
+    before = {path: path.lstat() for path in out.rglob("*")}
+    report = write(out, photos, mode, Ann=[0, 1, 2])
+    assert (report.written, report.kept, report.removed) == (0, 3, 0)
+    assert {path: path.lstat() for path in out.rglob("*")} == before
+
+
+@pytest.mark.parametrize("mode", ["link", "hardlink", "copy"])
+def test_second_run_changes_only_what_changed(out: Path, photos: list[Path], mode: Mode) -> None:
+    write(out, photos, mode, Ann=[0, 1], Bob=[2])
+    report = write(out, photos, mode, Ann=[1, 2])
+    assert (report.written, report.kept, report.removed) == (1, 1, 2)
+    # The photo that stays keeps the name it had.
+    assert tree(out) == ["Ann/IMG_1 (2).png", "Ann/IMG_2.png"]
+    assert not (out / "Bob").exists()
+
+
+def test_mode_can_be_changed(out: Path, photos: list[Path]) -> None:
+    write(out, photos, "link", Ann=[0])
+    report = write(out, photos, "copy", Ann=[0])
+    assert report.written == 1
+    assert not (out / "Ann/IMG_1.png").is_symlink()
+
+
+def test_foreign_files_are_never_touched(out: Path, photos: list[Path]) -> None:
+    write(out, photos, Ann=[0], Bob=[2])
+    (out / "Ann" / "notes.txt").write_text("mine")
+    (out / "Bob" / "mine.jpg").write_text("mine")
+    (out / "IMG_9.png").write_text("mine")
+    write(out, photos, Ann=[1])
+    assert (out / "Ann" / "notes.txt").read_text() == "mine"
+    assert (out / "Bob" / "mine.jpg").read_text() == "mine"
+    assert (out / "IMG_9.png").read_text() == "mine"
+    assert not (out / "Bob" / "IMG_2.png").exists()
+
+
+def test_foreign_file_of_the_same_name_is_not_overwritten(out: Path, photos: list[Path]) -> None:
+    (out / "Ann").mkdir(parents=True)
+    (out / "Ann" / "img_2.PNG").write_text("mine")
+    (out / "Bob").write_text("a file, not a folder")
+    write(out, photos, Ann=[2], Bob=[2])
+    assert tree(out) == ["Ann/IMG_2 (2).png", "Ann/img_2.PNG", "Bob", "Bob (2)/IMG_2.png"]
+
+
+def test_file_changed_since_is_left_alone_and_reported(out: Path, photos: list[Path]) -> None:
+    write(out, photos, "copy", Ann=[0, 2])
+    (out / "Ann" / "IMG_2.png").write_text("retouched by hand")
+    report = write(out, photos, "copy", Ann=[0])
+    assert report.left_alone == (out / "Ann" / "IMG_2.png",)
+    assert (out / "Ann" / "IMG_2.png").read_text() == "retouched by hand"
+
+
+def test_photo_that_is_gone_is_reported(out: Path, photos: list[Path]) -> None:
+    photos[0].unlink()
+    report = write(out, photos, Ann=[0, 2])
+    assert report.gone == (photos[0],)
+    assert tree(out) == ["Ann/IMG_2.png"]
+
+
+def test_people_with_few_photos_get_no_folder(out: Path, photos: list[Path]) -> None:
+    answers = {"Ann": [match(photos[0])], "Bob": [match(photos[1]), match(photos[2])]}
+    report = write_albums(out, answers, photos=photos, min_photos=2)
+    assert [album.folder for album in report.albums] == ["", "Bob"]
+    assert tree(out) == ["Bob/IMG_1.png", "Bob/IMG_2.png"]
+
+
+def test_disk_full_leaves_no_half_file_and_the_next_run_goes_on(
+    out: Path, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shutil.copyfile
+
+    def full(source: Path, target: Path) -> None:
+        if target.parent.name == "Bob":
+            target.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        write(out, photos, "copy", Ann=[0], Bob=[2])
+    assert tree(out) == ["Ann/IMG_1.png"]
+    monkeypatch.setattr(shutil, "copyfile", real)
+    report = write(out, photos, "copy", Ann=[0], Bob=[2])
+    assert (report.written, report.kept) == (1, 1)
+
+
+def test_damaged_record_is_refused(out: Path, photos: list[Path]) -> None:
+    write(out, photos, Ann=[0])
+    (out / RECORD_NAME).write_text("[1")
+    with pytest.raises(UsageError, match="is damaged"):
+        write(out, photos, Ann=[0])
+
+
+def test_face_near_two_people_goes_to_the_nearest(photos: list[Path]) -> None:
+    answers = {
+        "Ann": [match(photos[0], 0.3), match(photos[1], 0.5)],
+        "Bob": [match(photos[0], 0.4), match(photos[1], 0.4, x=50)],
+    }
+    result = one_person_per_face(answers)
+    assert [m.photo for m in result["Ann"]] == [photos[0], photos[1]]
+    assert [m.photo for m in result["Bob"]] == [photos[1]]
+
+
+def test_portraits_by_file_and_folder(tmp_path: Path) -> None:
+    for name in ("Ann.png", "Bob/1.png", "Bob/2.png", "Cy.png", "Cy/x.png"):
+        write_photo(tmp_path / "portraits" / name, RED)
+    sets = portrait_sets(tmp_path / "portraits")
+    assert [(person.name, len(person.pictures)) for person in sets] == [
+        ("Ann", 1),
+        ("Bob", 2),
+        ("Cy", 2),
+    ]
+
+
+def test_empty_portraits_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no pictures"):
+        portrait_sets(tmp_path)
+    with pytest.raises(UsageError, match="not a folder"):
+        portrait_sets(tmp_path / "none")

@@ -1,0 +1,143 @@
+"""The command line's manners: options, help, errors, exit codes; no database, no models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from facefind import __version__
+from facefind.cli.context import App
+from facefind.cli.main import COMMANDS, run
+from facefind.cli.output import plural, shown
+from facefind.errors import InferenceError, StoreError
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Result]:
+    def call(*arguments: str) -> Result:
+        with pytest.raises(SystemExit) as stopped:
+            run(["--home", str(tmp_path / "home"), *arguments])
+        captured = capsys.readouterr()
+        assert isinstance(stopped.value.code, int)
+        return Result(stopped.value.code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def broken_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: App) -> None:
+        try:
+            raise ConnectionError("refused by the socket")
+        except ConnectionError as error:
+            raise StoreError("The database does not answer.", "Start it.") from error
+
+    monkeypatch.setattr(App, "store", fail)
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
+def test_every_command_has_help(cli: Callable[..., Result], command: list[str]) -> None:
+    result = cli(*command, "--help")
+    assert result.code == 0
+    assert result.out.startswith("Usage: facefind")
+
+
+def test_group_help_lists_every_command(cli: Callable[..., Result]) -> None:
+    out = cli("--help").out
+    assert [name for name in COMMANDS if f"  {name} " not in out] == []
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["status", "--version"]])
+def test_version(cli: Callable[..., Result], arguments: list[str]) -> None:
+    assert cli(*arguments) == Result(0, f"facefind {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["frobnicate"],
+        ["who"],
+        ["who", "/no/such/portrait.jpg"],
+        ["who", __file__, "--limit", "-1"],
+        ["who", __file__, "--after", "yesterday"],
+        ["ingest", str(Path(__file__).parent), "--set", "threshold"],
+        ["albums", "out"],
+        ["forget"],
+    ],
+)
+def test_usage_errors_exit_with_2(cli: Callable[..., Result], arguments: list[str]) -> None:
+    result = cli(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert result.err
+
+
+@pytest.mark.usefixtures("broken_store")
+def test_errors_are_one_sentence_and_a_hint(cli: Callable[..., Result]) -> None:
+    result = cli("status")
+    assert result == Result(2, "", "facefind: The database does not answer.\nStart it.\n")
+
+
+@pytest.mark.usefixtures("broken_store")
+@pytest.mark.parametrize("arguments", [["--debug", "status"], ["status", "--debug"]])
+def test_debug_shows_the_traceback_with_its_cause(
+    cli: Callable[..., Result], arguments: list[str]
+) -> None:
+    result = cli(*arguments)
+    assert result.code == 2
+    assert "Traceback" in result.err
+    assert "refused by the socket" in result.err
+
+
+def test_ctrl_c_exits_with_130(cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: App) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(App, "store", interrupted)
+    result = cli("status")
+    assert (result.code, result.out) == (130, "")
+
+
+def test_errors_of_a_photo_exit_with_1() -> None:
+    assert InferenceError("x").exit_code == 1
+
+
+def test_models_lists_every_record_as_json(cli: Callable[..., Result]) -> None:
+    result = cli("models", "--json")
+    assert result.code == 0
+    names = [row["name"] for row in json.loads(result.out)["models"]]
+    assert {"centerface", "dlib_resnet"} <= set(names)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(cli: Callable[..., Result], shell: str) -> None:
+    result = cli("completion", shell)
+    assert result.code == 0
+    assert "_FACEFIND_COMPLETE" in result.out
+
+
+def test_unset_pipeline_settings_are_explained(cli: Callable[..., Result]) -> None:
+    photo = Path(__file__)
+    result = cli("faces", str(photo), "--set", "detector.colour=red")
+    assert result.code == 2
+    assert "detector.colour" in result.err
+
+
+def test_paths_are_shown_on_one_printable_line() -> None:
+    assert shown(Path("a b.jpg")) == "a b.jpg"
+    assert shown("Bär\n.jpg") == "Bär\\n.jpg"
+    assert shown("caf\udce9.jpg") == "caf\\xe9.jpg"
+
+
+def test_plural() -> None:
+    assert [plural(n, "photo") for n in (0, 1, 2)] == ["no photos", "1 photo", "2 photos"]
+    assert plural(3, "person") == "3 people"

@@ -1,0 +1,42 @@
+"""Settings: flags before environment before config file before defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from facefind.errors import UsageError
+from facefind.settings import load_settings
+
+
+def test_defaults_are_in_the_users_data_folder() -> None:
+    settings = load_settings({}, {})
+    assert settings.home.name == "facefind"
+    assert settings.database_url is None
+    assert settings.threads == 0
+    assert settings.models_dir == settings.home / "models"
+
+
+def test_flag_beats_environment_beats_file(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('database_url = "file"\nthreads = 2\n')
+    environ = {"FACEFIND_HOME": str(tmp_path), "FACEFIND_DATABASE_URL": "environment"}
+    assert load_settings({"database_url": "flag"}, environ).database_url == "flag"
+    assert load_settings({}, environ).database_url == "environment"
+    assert load_settings({"home": tmp_path}, {}).database_url == "file"
+    assert load_settings({}, environ).threads == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("threads = [", "not valid TOML"), ("colour = 1", "colour"), ("threads = -1", "threads")],
+)
+def test_config_file_that_cannot_be_understood(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        load_settings({"home": tmp_path}, {})
+
+
+def test_threads_must_be_a_number(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="whole number"):
+        load_settings({"home": tmp_path}, {"FACEFIND_THREADS": "many"})
