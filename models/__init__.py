@@ -1,0 +1,1 @@
+"""The records of facefind's weight files, and the build step that collects the bundled ones."""
