@@ -1,0 +1,19 @@
+"""Picture files: finding them, reading them, and turning their bytes into upright RGB pixels."""
+
+from __future__ import annotations
+
+from facefind.images.decode import decode
+from facefind.images.discover import discover
+from facefind.images.draw import draw_faces
+from facefind.images.files import FileContent, read_file, stamp
+from facefind.images.save import save_jpeg
+
+__all__ = [
+    "FileContent",
+    "decode",
+    "discover",
+    "draw_faces",
+    "read_file",
+    "save_jpeg",
+    "stamp",
+]
