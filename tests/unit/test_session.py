@@ -1,0 +1,180 @@
+"""Loading, GPU fallback and error translation, with a stand-in for onnxruntime."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from facefind.errors import InferenceError, RuntimeMissing, SetupError, WeightsError
+from facefind.inference.session import Session, _warn_once, check_runtime
+
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+FEEDS = {"x": np.ones((1, 2), np.float32)}
+PATH = Path("network.onnx")
+
+
+class FakeRuntime(types.ModuleType):
+    """As much of onnxruntime as facefind uses.
+
+    Attributes:
+        available: Providers compiled in.
+        gpu: What becomes of a session on the GPU: "works", "absent" (silently on the processor),
+            "refuses" (cannot be made) or "breaks" (cannot be run).
+        made: Providers of every session made.
+    """
+
+    def __init__(self, available: tuple[str, ...] = (CPU,), gpu: str = "works") -> None:
+        super().__init__("onnxruntime")
+        self.available, self.gpu = available, gpu
+        self.made: list[list[str]] = []
+        self.options: Any = None
+        self.InferenceSession = self._session
+
+    def get_available_providers(self) -> list[str]:
+        return list(self.available)
+
+    def SessionOptions(self) -> Any:  # noqa: N802
+        entries: dict[str, str] = {}
+        self.options = types.SimpleNamespace(
+            entries=entries, add_session_config_entry=entries.__setitem__
+        )
+        return self.options
+
+    def _session(self, path: str, *, sess_options: Any, providers: list[Any], **_: Any) -> Any:
+        names = [name if isinstance(name, str) else name[0] for name in providers]
+        self.made.append(names)
+        if "damaged" in path or (CUDA in names and self.gpu == "refuses"):
+            raise RuntimeError("protobuf parsing failed")
+        active = [CPU] if self.gpu == "absent" else names
+
+        def run(_: None, feeds: dict[str, Any]) -> list[Any]:
+            if "x" not in feeds or (CUDA in active and self.gpu == "breaks"):
+                raise ValueError("required inputs are missing")
+            return [feeds["x"] * 2]
+
+        return types.SimpleNamespace(get_providers=lambda: active, run=run)
+
+
+@pytest.fixture(autouse=True)
+def _forget_warnings() -> None:
+    _warn_once.cache_clear()
+
+
+def install(monkeypatch: pytest.MonkeyPatch, runtime: types.ModuleType | None) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
+
+
+def test_run_loads_once_and_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = FakeRuntime()
+    install(monkeypatch, runtime)
+    session = Session(PATH, threads=3)
+    assert runtime.made == []
+    assert session.run(FEEDS)[0].tolist() == [[2, 2]]
+    session.run(FEEDS)
+    assert runtime.made == [[CPU]]
+    assert runtime.options.intra_op_num_threads == 3
+    assert runtime.options.entries == {"session.intra_op.allow_spinning": "0"}
+
+
+def test_threads_that_start_together_load_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = FakeRuntime()
+    install(monkeypatch, runtime)
+    session = Session(PATH)
+    gate = threading.Barrier(8)
+    answers: list[Any] = []
+
+    def ask() -> None:
+        gate.wait()
+        answers.extend(session.run(FEEDS))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 8
+    assert len(runtime.made) == 1
+
+
+def test_the_gpu_is_used_where_it_works(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    runtime = FakeRuntime((CUDA, CPU))
+    install(monkeypatch, runtime)
+    Session(PATH).run(FEEDS)
+    assert runtime.made == [[CUDA, CPU]]
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("gpu", ["absent", "refuses", "breaks"])
+def test_a_gpu_that_fails_is_left_with_one_warning(
+    gpu: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    runtime = FakeRuntime((CUDA, CPU), gpu)
+    install(monkeypatch, runtime)
+    for session in (Session(PATH), Session(PATH)):
+        answers = [session.run(FEEDS)[0].tolist() for _ in range(3)]
+        assert answers == [[[2, 2]]] * 3
+    assert runtime.made == [[CUDA, CPU], [CPU]] * 2
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warnings) == 1
+    assert "GPU" in warnings[0].message
+
+
+def test_what_onnxruntime_prints_while_it_looks_for_cuda_stays_off_stdout(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runtime = FakeRuntime((CUDA, CPU))
+    calls: list[str] = []
+
+    def preload_dlls() -> None:
+        calls.append("preload")
+        print("Failed to load libcublas")
+
+    runtime.__dict__["preload_dlls"] = preload_dlls
+    install(monkeypatch, runtime)
+    Session(PATH).run(FEEDS)
+    assert calls == ["preload"]
+    assert capsys.readouterr().out == ""
+
+
+def test_a_damaged_file_and_wrong_inputs_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, FakeRuntime())
+    with pytest.raises(WeightsError, match=r"damaged\.onnx cannot be loaded"):
+        Session(Path("damaged.onnx")).run(FEEDS)
+    with pytest.raises(InferenceError, match="required inputs"):
+        Session(PATH).run({})
+
+
+def test_no_runtime_names_both_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, None)
+    with pytest.raises(RuntimeMissing) as caught:
+        check_runtime()
+    assert str(caught.value) == (
+        "No onnxruntime is installed. Install one: pip install 'facefind[cpu]' or, with an NVIDIA "
+        "GPU, pip install 'facefind[gpu]'."
+    )
+
+
+def test_the_remains_of_a_removed_runtime_count_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, types.ModuleType("onnxruntime"))
+    with pytest.raises(RuntimeMissing, match="remains"):
+        check_runtime()
+
+
+def test_a_runtime_that_does_not_load_is_no_missing_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "onnxruntime.py").write_text("raise ImportError('DLL load failed')")
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SetupError, match="DLL load failed") as caught:
+        check_runtime()
+    assert not isinstance(caught.value, RuntimeMissing)
