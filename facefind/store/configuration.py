@@ -1,0 +1,61 @@
+"""The embedded server's settings, written anew at each start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from facefind.store.account import Account
+from facefind.store.sockets import PORT
+
+_HEADER = "# Written by facefind at each start; changes are lost.\n"
+_HBA = _HEADER + "local all all trust\n"
+
+SETTINGS: Mapping[str, str] = {
+    # Only a socket, in a folder that only its owner may enter. No TCP.
+    "listen_addresses": "",
+    "port": str(PORT),
+    "unix_socket_permissions": "0700",
+    # A desktop's load: a few commands at a time.
+    "max_connections": "50",
+    "shared_buffers": "128MB",
+    "huge_pages": "off",
+    "work_mem": "32MB",
+    # Containers often have a /dev/shm of 64 MB, too small for a parallel index build.
+    "dynamic_shared_memory_type": "mmap",
+    # No statement here is worth compiling.
+    "jit": "off",
+    # No replication, so the log need only survive a crash; and it must not fill a small disk.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "256MB",
+    # Errors of statements reach the program that sent them. The server's own log keeps a few lines
+    # for each start, so it cannot grow without bound.
+    "log_min_messages": "log",
+    "log_checkpoints": "off",
+    "log_autovacuum_min_duration": "-1",
+    "log_line_prefix": "%m [%p] ",
+}
+
+
+def write_configuration(data: Path, sockets: Path, account: Account) -> None:
+    """Writes postgresql.conf and pg_hba.conf into the data folder.
+
+    Raises:
+        OSError: They cannot be written.
+    """
+    settings = {**SETTINGS, "unix_socket_directories": str(sockets)}
+    if int((data / "PG_VERSION").read_text()) >= 18:
+        # The default keeps three processes to read ahead; they would double the time to start.
+        settings["io_method"] = "sync"
+    lines = [f"{name} = '{value}'\n" for name, value in settings.items()]
+    _replace(data / "postgresql.conf", _HEADER + "".join(lines), account)
+    _replace(data / "pg_hba.conf", _HBA, account)
+
+
+def _replace(path: Path, text: str, account: Account) -> None:
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    new.write_text(text)
+    account.give(new)
+    new.replace(path)

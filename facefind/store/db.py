@@ -1,0 +1,222 @@
+"""Connections: to the embedded server or to a given one. The driver's errors end here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+from pgvector.psycopg2 import register_vector
+from psycopg2 import errors
+from psycopg2.extensions import parse_dsn
+
+from facefind.errors import StoreError
+from facefind.store.queries import queries
+
+if TYPE_CHECKING:
+    from facefind.store.repository import Repository
+
+MINIMUM_SERVER = 140000
+MINIMUM_VECTOR = (0, 7)
+RECOVERY_SECONDS = 60.0
+_POLL_SECONDS = 0.02
+
+# The causes a user can do something about; the server's own words follow.
+_HINTS: tuple[tuple[type[Exception], str], ...] = (
+    (errors.DiskFull, "Free some space on the database's disk and run the command again."),
+    (errors.OutOfMemory, "The database ran out of memory; close other programs and try again."),
+    (errors.InsufficientPrivilege, "Ask the database's administrator for the right to do this."),
+    (errors.ReadOnlySqlTransaction, "The database only allows reading; give one that is writable."),
+    (errors.UndefinedTable, "Its tables are not facefind's; give facefind a database of its own."),
+    (psycopg2.OperationalError, "The connection was lost; run the command again."),
+)
+
+
+@contextmanager
+def driver_errors(doing: str) -> Iterator[None]:
+    """Turns the driver's errors inside the block into a StoreError.
+
+    Args:
+        doing: What the block does, for the message: "reading the event".
+    """
+    try:
+        yield
+    except psycopg2.Error as error:
+        hint = next((text for kind, text in _HINTS if isinstance(error, kind)), "")
+        reason = _first_line(error)
+        raise StoreError(f"The database failed while {doing}: {reason}.", hint) from error
+
+
+@contextmanager
+def transaction(connection: Any, doing: str) -> Iterator[Any]:
+    """A cursor in a transaction of its own: committed at the end, rolled back on any error.
+
+    Raises:
+        StoreError: The database refused or was lost.
+    """
+    with driver_errors(doing), connection, connection.cursor() as cursor:
+        yield cursor
+
+
+@contextmanager
+def open_store(home: Path, database_url: str | None) -> Iterator[Repository]:
+    """The store, ready for use: server started where it is the embedded one, schema up to date.
+
+    Args:
+        home: facefind's data folder; holds the embedded server's data.
+        database_url: Another server's libpq URL or ``key=value`` string; None for the embedded one.
+
+    Raises:
+        SetupError: The embedded server is not installed, or not for this system.
+        StoreError: The server cannot be started or reached, or is too old.
+        SchemaError: The database's schema is newer than this program, or cannot be migrated.
+    """
+    if database_url is not None:
+        with _repository(database_url) as repository:
+            yield repository
+        return
+    from facefind.store.embedded import embedded_server
+
+    with embedded_server(home) as url, _repository(url) as repository:
+        yield repository
+
+
+@contextmanager
+def _repository(url: str) -> Iterator[Repository]:
+    from facefind.store.migrate import migrate
+    from facefind.store.repository import Repository
+
+    connection = connect(url)
+    try:
+        migrate(connection)
+        register_vectors(connection)
+        yield Repository(connection)
+    finally:
+        connection.close()
+
+
+def connect(url: str) -> Any:
+    """A psycopg2 connection, in UTC, that carries vectors where the database has them already.
+
+    Waits up to a minute for a server that is recovering from a crash.
+
+    Args:
+        url: A libpq URL or ``key=value`` string.
+
+    Raises:
+        StoreError: The URL makes no sense, the server cannot be reached, or it or its pgvector is
+            too old. No message contains the password.
+    """
+    server = describe(url)
+    connection = _connect_patiently(url, server)
+    try:
+        _prepare(connection, server)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def describe(url: str) -> str:
+    """The server and database that ``url`` names, without user and password, for messages.
+
+    Raises:
+        StoreError: It is neither a libpq URL nor a ``key=value`` string.
+    """
+    parts = _parse(url)
+    place = parts.get("host") or parts.get("hostaddr") or "the local socket"
+    port = f":{parts['port']}" if "port" in parts else ""
+    return f"{parts.get('dbname', '(default)')} at {place}{port}"
+
+
+def register_vectors(connection: Any) -> None:
+    """Lets the connection carry vectors as numpy arrays; the extension must exist by now.
+
+    Raises:
+        StoreError: The database's pgvector is missing or too old.
+    """
+    with transaction(connection, "looking for pgvector"):
+        require_vector(connection)
+        register_vector(connection)
+
+
+def require_vector(connection: Any) -> bool:
+    """Checks pgvector; True where it is created in this database, False where it could be.
+
+    Raises:
+        StoreError: The server has none, or it is older than 0.7.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(queries("schema")["vector_versions"])
+        created, available = cursor.fetchone()
+    version = created or available
+    if version is None:
+        raise StoreError(
+            "This PostgreSQL server has no pgvector.",
+            "Install it on the server (Debian: postgresql-NN-pgvector), version 0.7 or later.",
+        )
+    if tuple(int(part) for part in version.split(".")[:2]) < MINIMUM_VECTOR:
+        raise StoreError(
+            f"This database has pgvector {version}; facefind needs 0.7 or later.",
+            "Install a newer pgvector on the server, then run: ALTER EXTENSION vector UPDATE.",
+        )
+    return created is not None
+
+
+def _connect_patiently(url: str, server: str) -> Any:
+    deadline = time.monotonic() + RECOVERY_SECONDS
+    while True:
+        try:
+            return psycopg2.connect(url, application_name="facefind")
+        except psycopg2.OperationalError as error:
+            # The driver gives no error code for a connection that was refused.
+            if "the database system is" in str(error) and time.monotonic() < deadline:
+                time.sleep(_POLL_SECONDS)
+                continue
+            reason = _without_password(_first_line(error), url)
+            raise StoreError(
+                f"The database {server} cannot be reached: {reason}.",
+                "Check the URL and that the server runs.",
+            ) from error
+
+
+def _prepare(connection: Any, server: str) -> None:
+    with transaction(connection, f"connecting to {server}") as cursor:
+        connection.set_client_encoding("UTF8")
+        cursor.execute("SET TIME ZONE 'UTC'")
+        cursor.execute(queries("schema")["server_version"])
+        number, version = cursor.fetchone()
+        if number < MINIMUM_SERVER:
+            raise StoreError(
+                f"The server of {server} is PostgreSQL {version}; facefind needs 14 or later."
+            )
+        if require_vector(connection):
+            register_vector(connection)
+
+
+def _parse(url: str) -> dict[str, str]:
+    try:
+        parts: dict[str, str] = parse_dsn(url)
+    except psycopg2.ProgrammingError:
+        parts = {}
+    if not parts or "@" in parts.get("host", ""):
+        # The driver's words repeat a part of the URL, which may be the password: leave them out.
+        raise StoreError(
+            "The database URL cannot be understood.",
+            "It looks like postgresql://user:password@host:5432/name; in the password write @ "
+            "as %40, : as %3A, / as %2F and % as %25.",
+        ) from None
+    return parts
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].strip().rstrip(".")
+
+
+def _without_password(text: str, url: str) -> str:
+    password = _parse(url).get("password")
+    return text.replace(password, "***") if password else text

@@ -1,0 +1,130 @@
+"""Photos by L2 distance: which statement answers, and how far it has to look."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from facefind.store.queries import queries
+from facefind.types import Box, FloatArray, Match
+
+EXACT_UP_TO = 50_000
+"""Faces in scope up to which every one is compared."""
+
+FIRST_CANDIDATES = 400
+MOST_CANDIDATES = 25_600
+"""Faces asked of the index, at first and at most; beyond, comparing all of them is cheaper."""
+
+_ITERATIVE_SCAN = (0, 8)
+_LARGEST_EF_SEARCH = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What is asked: the arguments of ``Repository.search``.
+
+    Attributes:
+        probe: (D,) float32.
+        events: Ids of events of ``pipeline``; at least one.
+        limit: Photos at most; 0 for all.
+        after, before: Aware; ``after <= taken_at < before``.
+    """
+
+    probe: FloatArray
+    events: Sequence[int]
+    pipeline: str
+    max_distance: float | None
+    limit: int
+    after: datetime | None
+    before: datetime | None
+
+    def parameters(self, candidates: int | None = None) -> Mapping[str, Any]:
+        """The parameters of both search statements."""
+        return {
+            "probe": self.probe,
+            "dimension": int(self.probe.shape[0]),
+            "events": list(self.events),
+            "pipeline": self.pipeline,
+            "max_distance": self.max_distance,
+            "limit": self.limit or None,
+            "candidates": candidates,
+            "after": self.after,
+            "before": self.before,
+        }
+
+
+def find_nearest(cursor: Any, question: Question, exact_up_to: int = EXACT_UP_TO) -> list[Match]:
+    """The photos in scope by distance then path: one row for each, with its nearest face.
+
+    Up to ``exact_up_to`` faces in scope, all of them are compared. Beyond, the pipeline's HNSW
+    index answers, for more and more faces until the last one is too far or enough photos are
+    found. It is approximate: a face that no path through its graph leads to is not found.
+    """
+    if question.limit == 0 and question.max_distance is None:
+        return _exact(cursor, question)
+    cursor.execute(
+        queries("search")["count_scope"], {**question.parameters(), "enough": exact_up_to + 1}
+    )
+    if cursor.fetchone()[0] <= exact_up_to:
+        return _exact(cursor, question)
+    found = _by_index(cursor, question)
+    return _exact(cursor, question) if found is None else found
+
+
+def _exact(cursor: Any, question: Question) -> list[Match]:
+    cursor.execute(queries("search")["search_exact"], question.parameters())
+    return [_match(row) for row in cursor.fetchall()]
+
+
+def _by_index(cursor: Any, question: Question) -> list[Match] | None:
+    """The answer by the index; None where it would have to look at too much of it."""
+    candidates = max(FIRST_CANDIDATES, 4 * question.limit)
+    iterative = _has_iterative_scan(cursor)
+    while candidates <= (MOST_CANDIDATES if iterative else _LARGEST_EF_SEARCH):
+        _let_index_reach(cursor, candidates, iterative)
+        cursor.execute(queries("search")["search_nearest"], question.parameters(candidates))
+        rows = cursor.fetchall()
+        # Fewer than asked for: the filters left too few of what the index has looked at.
+        if len(rows) < candidates:
+            return None
+        near = [row for row in rows if _is_near(row, question)]
+        best = _one_row_per_photo(near)
+        if len(near) < len(rows) or len(best) >= question.limit > 0:
+            return [_match(row) for row in best[: question.limit or None]]
+        candidates *= 4
+    return None
+
+
+def _has_iterative_scan(cursor: Any) -> bool:
+    cursor.execute(queries("schema")["vector_versions"])
+    created, _ = cursor.fetchone()
+    return tuple(int(part) for part in created.split(".")[:2]) >= _ITERATIVE_SCAN
+
+
+def _let_index_reach(cursor: Any, candidates: int, iterative: bool) -> None:
+    """Settings of this transaction: look at enough of the index to return ``candidates``."""
+    cursor.execute("SET LOCAL hnsw.ef_search = %s", (min(candidates, _LARGEST_EF_SEARCH),))
+    if iterative:
+        cursor.execute("SET LOCAL hnsw.iterative_scan = strict_order")
+        cursor.execute("SET LOCAL hnsw.max_scan_tuples = %s", (4 * MOST_CANDIDATES,))
+
+
+def _is_near(row: Sequence[Any], question: Question) -> bool:
+    return question.max_distance is None or bool(row[2] <= question.max_distance)
+
+
+def _one_row_per_photo(rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+    """The first row of each photo; rows are faces by distance."""
+    first: dict[int, Sequence[Any]] = {}
+    for row in rows:
+        first.setdefault(row[8], row)
+    return list(first.values())
+
+
+def _match(row: Sequence[Any]) -> Match:
+    path, event, distance, x, y, w, h, taken_at, _ = row
+    return Match(Path(os.fsdecode(bytes(path))), event, distance, Box(x, y, w, h), taken_at)

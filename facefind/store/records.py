@@ -1,0 +1,82 @@
+"""What the store answers with, beyond the records of ``facefind.types``. Times are UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from facefind.types import FileStamp
+
+ContentState = Literal["done", "failed"]
+FileState = Literal["done", "failed", "unreadable"]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A path that an earlier ingest saw.
+
+    Attributes:
+        stamp: Its size and mtime then; None if not even these could be read.
+        state: "done": searched for faces; "failed": its content could not be decoded or searched;
+            "unreadable": the file could not be read, so its content is unknown.
+        missing: It was gone at the last ingest.
+        sha256: Its content, in hexadecimal; None if "unreadable".
+        reason: Why it is not "done"; None if it is.
+    """
+
+    stamp: FileStamp | None
+    state: FileState
+    missing: bool
+    sha256: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventSummary:
+    """An event in figures.
+
+    Attributes:
+        photos: Contents searched for faces.
+        faces: Faces found in them.
+        failed: Files that are there and could not be read or searched (see ``failures``).
+        missing: Paths that were gone at the last ingest.
+        paths: Paths that were there at the last ingest, failed ones included.
+        bytes: Size of ``photos`` together.
+        first_taken, last_taken: The earliest and latest time at which one was taken.
+    """
+
+    photos: int
+    faces: int
+    failed: int
+    missing: int
+    paths: int
+    bytes: int = 0
+    first_taken: datetime | None = None
+    last_taken: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that could not be read or searched, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventPhoto:
+    """A content that was searched for faces, under the first of its paths that is there."""
+
+    path: Path
+    taken_at: datetime | None
+    faces: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How many photos left their event, and how many faces went with them."""
+
+    photos: int
+    faces: int

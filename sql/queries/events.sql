@@ -1,0 +1,57 @@
+-- Events: their names, what they hold, what went wrong in them.
+
+-- name: event
+SELECT id, name, pipeline, fingerprint, settings FROM events WHERE name = %(name)s;
+
+-- name: events
+SELECT id, name, pipeline, fingerprint, settings FROM events ORDER BY name;
+
+-- Of two programs that create it at once, the first wins and the second finds it.
+-- name: create_event
+INSERT INTO events (name, pipeline, fingerprint, dimension, settings)
+VALUES (%(name)s, %(pipeline)s, %(fingerprint)s, %(dimension)s, %(settings)s)
+ON CONFLICT (name) DO NOTHING;
+
+-- Every path ever seen in the event, with what tells whether the file has changed since.
+-- name: known_files
+SELECT p.path, p.size_bytes, p.mtime_ns, coalesce(c.state, 'unreadable'),
+       p.missing_since IS NOT NULL, encode(photos.sha256, 'hex'), coalesce(p.error, c.error)
+FROM event_paths p
+LEFT JOIN event_photos c ON c.id = p.event_photo_id
+LEFT JOIN photos ON photos.id = c.photo_id
+WHERE p.event_id = %(event)s;
+
+-- name: summary
+SELECT (SELECT count(*) FROM event_photos WHERE event_id = %(event)s AND state = 'done'),
+       (SELECT count(*) FROM faces WHERE event_id = %(event)s),
+       (SELECT count(*) FROM event_paths p LEFT JOIN event_photos c ON c.id = p.event_photo_id
+        WHERE p.event_id = %(event)s AND p.missing_since IS NULL
+          AND (p.error IS NOT NULL OR c.state = 'failed')),
+       (SELECT count(*) FROM event_paths
+        WHERE event_id = %(event)s AND missing_since IS NOT NULL),
+       (SELECT count(*) FROM event_paths WHERE event_id = %(event)s AND missing_since IS NULL),
+       content.bytes, content.first_taken, content.last_taken
+FROM (SELECT coalesce(sum(p.size_bytes), 0)::bigint AS bytes,
+             min(p.taken_at) AS first_taken, max(p.taken_at) AS last_taken
+      FROM event_photos c JOIN photos p ON p.id = c.photo_id
+      WHERE c.event_id = %(event)s AND c.state = 'done') content;
+
+-- Files that are there and could not be read or searched for faces.
+-- name: failures
+SELECT p.path, coalesce(p.error, c.error)
+FROM event_paths p
+LEFT JOIN event_photos c ON c.id = p.event_photo_id
+WHERE p.event_id = %(event)s AND p.missing_since IS NULL
+  AND (p.error IS NOT NULL OR c.state = 'failed')
+ORDER BY p.path;
+
+-- One row per content that was searched for faces and is still there, under its first path.
+-- name: event_photos
+SELECT there.path, p.taken_at, (SELECT count(*) FROM faces f WHERE f.event_photo_id = c.id)
+FROM event_photos c
+JOIN photos p ON p.id = c.photo_id
+JOIN LATERAL (SELECT path FROM event_paths
+              WHERE event_photo_id = c.id AND missing_since IS NULL
+              ORDER BY path LIMIT 1) there ON true
+WHERE c.event_id = %(event)s AND c.state = 'done'
+ORDER BY there.path;

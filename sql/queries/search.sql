@@ -1,0 +1,65 @@
+-- Photos by L2 distance to a probe. Filters by event, pipeline and time are part of the statement.
+
+-- How many faces are in scope, counted no further than it takes to choose a statement.
+-- name: count_scope
+SELECT count(*) FROM (
+    SELECT FROM faces
+    WHERE event_id = ANY(%(events)s::bigint[]) AND pipeline = %(pipeline)s
+    LIMIT %(enough)s
+) scope;
+
+-- Every face in scope is compared. The distance is computed without the cast that the HNSW indexes
+-- are on, so none of them can serve; and max_distance is applied outside of DISTINCT ON, so
+-- no vector of another event's dimension is ever compared.
+-- name: search_exact
+SELECT there.path, e.name, nearest.distance, nearest.x, nearest.y, nearest.w, nearest.h,
+       nearest.taken_at, nearest.photo_id
+FROM (
+    SELECT DISTINCT ON (c.photo_id)
+           c.photo_id, f.event_photo_id, f.event_id, f.x, f.y, f.w, f.h, p.taken_at,
+           f.embedding <-> %(probe)s::vector AS distance
+    FROM faces f
+    JOIN event_photos c ON c.id = f.event_photo_id
+    JOIN photos p ON p.id = c.photo_id
+    WHERE f.event_id = ANY(%(events)s::bigint[])
+      AND f.pipeline = %(pipeline)s
+      AND (%(after)s::timestamptz IS NULL OR p.taken_at >= %(after)s)
+      AND (%(before)s::timestamptz IS NULL OR p.taken_at < %(before)s)
+      AND EXISTS (SELECT FROM event_paths there
+                  WHERE there.event_photo_id = c.id AND there.missing_since IS NULL)
+    ORDER BY c.photo_id, distance, f.id
+) nearest
+JOIN events e ON e.id = nearest.event_id
+JOIN LATERAL (SELECT path FROM event_paths
+              WHERE event_photo_id = nearest.event_photo_id AND missing_since IS NULL
+              ORDER BY path LIMIT 1) there ON true
+WHERE %(max_distance)s::float8 IS NULL OR nearest.distance <= %(max_distance)s
+ORDER BY nearest.distance, there.path
+LIMIT %(limit)s;
+
+-- The nearest faces (not photos) by the pipeline's HNSW index. The driver writes parameters into the
+-- statement before the server plans it, so the pipeline and the dimension are the literals that
+-- a partial index on a cast asks for.
+-- name: search_nearest
+SELECT there.path, e.name, nearest.distance, nearest.x, nearest.y, nearest.w, nearest.h,
+       nearest.taken_at, nearest.photo_id
+FROM (
+    SELECT c.photo_id, f.event_photo_id, f.event_id, f.x, f.y, f.w, f.h, p.taken_at,
+           f.embedding::vector(%(dimension)s) <-> %(probe)s::vector(%(dimension)s) AS distance
+    FROM faces f
+    JOIN event_photos c ON c.id = f.event_photo_id
+    JOIN photos p ON p.id = c.photo_id
+    WHERE f.event_id = ANY(%(events)s::bigint[])
+      AND f.pipeline = %(pipeline)s
+      AND (%(after)s::timestamptz IS NULL OR p.taken_at >= %(after)s)
+      AND (%(before)s::timestamptz IS NULL OR p.taken_at < %(before)s)
+      AND EXISTS (SELECT FROM event_paths there
+                  WHERE there.event_photo_id = c.id AND there.missing_since IS NULL)
+    ORDER BY f.embedding::vector(%(dimension)s) <-> %(probe)s::vector(%(dimension)s)
+    LIMIT %(candidates)s
+) nearest
+JOIN events e ON e.id = nearest.event_id
+JOIN LATERAL (SELECT path FROM event_paths
+              WHERE event_photo_id = nearest.event_photo_id AND missing_since IS NULL
+              ORDER BY path LIMIT 1) there ON true
+ORDER BY nearest.distance, there.path;

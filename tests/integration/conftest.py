@@ -1,0 +1,120 @@
+"""Databases for the tests: each a clone of a migrated template, on a server of the session's own.
+
+Tests marked ``every_server`` run on each server that this machine has: the embedded one, the
+PostgreSQL 16 of the same wheel, and the system's where it has pgvector.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg2.extensions import make_dsn
+
+from facefind.errors import SetupError
+from facefind.store.binaries import postgres_binaries
+from facefind.store.db import connect, open_store
+from facefind.store.embedded import embedded_server
+from facefind.store.migrate import migrate
+from facefind.store.repository import Repository
+from tests.stored import connected
+
+SERVERS = ("embedded", "postgres16", "system")
+SYSTEM_SERVERS = Path("/usr/lib/postgresql")
+SYSTEM_SHARE = Path("/usr/share/postgresql")
+TEMPLATE = "facefind_template"
+
+_numbers = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "every_server: runs on each PostgreSQL that is installed")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server" in metafunc.fixturenames:
+        everywhere = metafunc.definition.get_closest_marker("every_server") is not None
+        chosen = SERVERS if everywhere else SERVERS[:1]
+        metafunc.parametrize("server", chosen, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The URL of a running server."""
+    home = tmp_path_factory.mktemp(request.param)
+    with embedded_server(home, _binaries(request.param)) as url:
+        yield url
+
+
+def _binaries(server: str) -> Path | None:
+    if server == "embedded":
+        return None
+    if server == "postgres16":
+        try:
+            return postgres_binaries(16)
+        except SetupError as error:
+            pytest.skip(error.message)
+    controls = sorted(SYSTEM_SHARE.glob("*/extension/vector.control"))
+    for control in reversed(controls):
+        binaries = SYSTEM_SERVERS / control.parts[-3] / "bin"
+        if (binaries / "postgres").exists() and _version(control) >= (0, 7):
+            return binaries
+    pytest.skip("this system has no PostgreSQL server with pgvector 0.7 or later installed")
+
+
+def _version(control: Path) -> tuple[int, ...]:
+    line = next(x for x in control.read_text().splitlines() if x.startswith("default_version"))
+    return tuple(int(part) for part in line.split("'")[1].split("."))
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> str:
+    """The name of a migrated database that nobody is connected to."""
+    _execute(server, f"CREATE DATABASE {TEMPLATE}")
+    connection = connect(make_dsn(server, dbname=TEMPLATE))
+    migrate(connection)
+    connection.close()
+    return TEMPLATE
+
+
+@pytest.fixture
+def database_url(server: str, template: str) -> Iterator[str]:
+    """A database of the test's own, its schema up to date."""
+    yield from _database(server, f"TEMPLATE {template}")
+
+
+@pytest.fixture
+def empty_database_url(server: str) -> Iterator[str]:
+    """A database of the test's own without anything in it."""
+    yield from _database(server, "TEMPLATE template1")
+
+
+@pytest.fixture
+def store(database_url: str, tmp_path: Path) -> Iterator[Repository]:
+    """A repository on ``database_url``."""
+    with open_store(tmp_path, database_url) as repository:
+        yield repository
+
+
+@pytest.fixture
+def sql(database_url: str) -> Iterator[Any]:
+    """A plain connection to ``database_url``, to look and to tamper."""
+    with connected(database_url) as connection:
+        yield connection
+
+
+def _database(server: str, how: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    _execute(server, f"CREATE DATABASE {name} {how}")
+    yield make_dsn(server, dbname=name)
+    _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _execute(url: str, statement: str) -> None:
+    with connected(url) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)

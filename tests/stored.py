@@ -1,0 +1,126 @@
+"""Faces, photos and servers for the tests of the store."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg2
+
+from facefind.store.repository import Repository
+from facefind.types import Box, Detection, Event, Face, FileStamp, FloatArray, PhotoInfo
+
+REPO = Path(__file__).parent.parent
+DIMENSION = 128
+STAMP = FileStamp(1000, 1_700_000_000_000_000_000)
+JPEG = PhotoInfo("JPEG", 400, 300)
+
+_HOLD = """
+import sys
+from pathlib import Path
+from facefind.store.embedded import embedded_server
+with embedded_server(Path(sys.argv[1])) as url:
+    print(url, flush=True)
+    sys.stdin.read()
+"""
+
+
+def digest(content: str) -> str:
+    """The sha256 of a made-up content."""
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def vector(distance: float, dimension: int = DIMENSION) -> FloatArray:
+    """The embedding at this L2 distance from ``vector(0)``, which is the origin."""
+    found = np.zeros(dimension, np.float32)
+    found[0] = distance
+    return found
+
+
+def face(distance: float, x: float = 10, dimension: int = DIMENSION) -> Face:
+    """A face with that embedding, whose box starts at ``x``."""
+    landmarks = np.arange(10, dtype=np.float32).reshape(5, 2)
+    return Face(Detection(Box(x, 20, 30, 40), 0.5, landmarks), vector(distance, dimension))
+
+
+def new_event(store: Repository, name: str = "party", pipeline: str = "dlib") -> Event:
+    """An event of a pipeline with 128 dimensions."""
+    return store.ensure_event(name, pipeline, "weights-1", DIMENSION, {})
+
+
+def put(
+    store: Repository,
+    event: Event,
+    path: str,
+    *distances: float,
+    content: str | None = None,
+    info: PhotoInfo = JPEG,
+) -> bool:
+    """Records a photo at ``path`` with a face for each distance; its content is the path's text."""
+    faces = [face(distance) for distance in distances]
+    return store.record_photo(event, os.fsencode(path), STAMP, digest(content or path), info, faces)
+
+
+def rows(connection: Any, sql: str, *values: Any) -> list[Any]:
+    """What a statement of the test's own answers; committed."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Any]:
+    """A plain connection of the driver, in autocommit."""
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def start_python(code: str, *arguments: object, user: str | None = None) -> subprocess.Popen[str]:
+    """Another process with facefind on its path, its stdin and stdout piped."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+        user=user,
+        extra_groups=None if user is None else (),
+    )
+
+
+def hold_server(home: Path, *, user: str | None = None) -> subprocess.Popen[str]:
+    """A process that uses the embedded server in ``home`` until its stdin is closed."""
+    return start_python(_HOLD, home, user=user)
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    """What the process says first; fails with its errors where it says nothing."""
+    assert process.stdout is not None
+    line = process.stdout.readline().strip()
+    if not line:
+        _, errors = process.communicate()
+        raise AssertionError(errors)
+    return line
+
+
+def finish(processes: Sequence[subprocess.Popen[str]]) -> list[int]:
+    """Closes their stdin, waits, and answers with their exit codes."""
+    codes = []
+    for process in processes:
+        _, errors = process.communicate(timeout=120)
+        codes.append(process.returncode)
+        print(errors)
+    return codes
