@@ -7,6 +7,7 @@ a run can be stopped anywhere and the next one goes on.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -19,7 +20,7 @@ from facefind.errors import PhotoError, UsageError
 from facefind.store.records import EventSummary, KnownFile
 from facefind.types import Event, Face, FileStamp, Image, PhotoInfo, SettingValue
 
-Outcome = Literal["new", "skipped", "failed"]
+log = logging.getLogger(__name__)
 
 
 class FaceFinder(Protocol):
@@ -283,6 +284,7 @@ def _read_and_store(
         tally.failed.append(FailedPhoto(path, error.message))
         return
     if store.record_photo(event, key, stamp, sha256, photo.info, faces):
+        log.info("%s: %d face%s", path, len(faces), "s" * (len(faces) != 1))
         tally.new += 1
     else:
         tally.skipped += 1

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+REPO = Path(__file__).resolve().parent.parent
+
 TIME_LIMIT = 300
 """Seconds after which a command counts as hung."""
 

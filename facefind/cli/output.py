@@ -17,7 +17,13 @@ T = TypeVar("T")
 
 
 def shown(path: Path | str) -> str:
-    """A path as one line of printable text, whatever bytes its name has."""
+    """A path as one line of printable text, whatever bytes its name has.
+
+    Paths below the current folder are shown from there.
+    """
+    path = Path(path)
+    if path.is_relative_to(Path.cwd()):
+        path = path.relative_to(Path.cwd())
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 

@@ -91,9 +91,7 @@ def test_portrait_turned_on_its_side(
     assert 0 <= y <= y + h <= 400
 
 
-def test_stranger_is_answered_with_nobody(
-    program: Program, tmp_path: Path, test_data: Path
-) -> None:
+def test_stranger_is_answered_with_nobody(program: Program, test_data: Path) -> None:
     result = program("who", test_data / "lfw" / "Adam_Ant_0001.jpg")
     assert result.returncode == 1
     assert result.stdout == ""

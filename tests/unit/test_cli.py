@@ -138,6 +138,14 @@ def test_paths_are_shown_on_one_printable_line() -> None:
     assert shown("caf\udce9.jpg") == "caf\\xe9.jpg"
 
 
+def test_paths_below_the_current_folder_are_shown_from_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert shown(tmp_path / "party" / "a.jpg") == "party/a.jpg"
+    assert shown(tmp_path.parent / "a.jpg") == str(tmp_path.parent / "a.jpg")
+
+
 def test_plural() -> None:
     assert [plural(n, "photo") for n in (0, 1, 2)] == ["no photos", "1 photo", "2 photos"]
     assert plural(3, "person") == "3 people"
