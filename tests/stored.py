@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import psycopg2
+import pytest
 
 from facefind.store.repository import Repository
 from facefind.types import Box, Detection, Event, Face, FileStamp, FloatArray, PhotoInfo
@@ -89,16 +90,30 @@ def connected(url: str) -> Iterator[Any]:
 def start_python(code: str, *arguments: object, user: str | None = None) -> subprocess.Popen[str]:
     """Another process with facefind on its path, its stdin and stdout piped."""
     return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
+        [python_of(user), "-c", code, *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd="/",
-        env={**os.environ, "PYTHONPATH": str(REPO)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(REPO), *sys.path[1:]])},
         user=user,
         extra_groups=None if user is None else (),
     )
+
+
+def python_of(user: str | None) -> str:
+    """A Python that the user may run; skips the test where this one's folder is closed to them."""
+    if user is None:
+        return sys.executable
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for python in (sys.executable, f"/usr/bin/{version}"):
+        try:
+            subprocess.run([python, "-c", ""], user=user, extra_groups=(), check=True, cwd="/")
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return python
+    pytest.skip(f"{user} may not run {sys.executable}")
 
 
 def hold_server(home: Path, *, user: str | None = None) -> subprocess.Popen[str]:

@@ -141,9 +141,9 @@ class Cluster:
             write_configuration(self.data, sockets, account)
         except OSError as error:
             raise self._refused(error) from error
-        # pg_ctl leaves the server behind in a session of its own, so Ctrl-C does not reach it.
-        command = ["pg_ctl", "start", "--no-wait", "--silent", "--pgdata", str(self.data)]
-        if self._run(command, account, lock) != 0:
+        # In the background of a shell that ends at once: nobody's child, so nobody's zombie.
+        server = [str(self.binaries / "postgres"), "-D", str(self.data)]
+        if self._run(["/bin/sh", "-c", 'exec "$0" "$@" &', *server], account, lock) != 0:
             raise self._failure("The embedded database does not start")
 
     def _create(self, account: Account, lock: int) -> None:
@@ -153,7 +153,7 @@ class Cluster:
         half_made = Path(tempfile.mkdtemp(prefix="data.new-", dir=self.folder))
         account.give(half_made)
         command = [
-            "initdb", "--pgdata", str(half_made), "--username", USER, "--auth", "trust",
+            str(self.binaries / "initdb"), "--pgdata", str(half_made), "--username", USER, "--auth", "trust",
             "--encoding", "UTF8", "--locale", "C", "--data-checksums", "--no-instructions",
         ]  # fmt: skip
         if self._run(command, account, lock) != 0:
@@ -178,16 +178,16 @@ class Cluster:
             )
 
     def _run(self, command: Sequence[str], account: Account, lock: int) -> int:
-        """Runs a program of the server as ``account``; its output goes to the log."""
+        """Runs a program as ``account``, out of Ctrl-C's reach; its output goes to the log."""
         if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
             self.log.replace(self.log.with_suffix(".log.1"))
         output = open_lock(self.log)
         try:
             os.lseek(output, 0, os.SEEK_END)
             return subprocess.run(
-                [self.binaries / command[0], *command[1:]],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=[lock],
-                env=environment(), cwd="/", umask=0o077, check=False, **account.popen(),
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=[lock],
+                env=environment(), cwd="/", umask=0o077, check=False,
+                start_new_session=True, **account.popen(),
             ).returncode  # fmt: skip
         except OSError as error:
             raise self._refused(error) from error
@@ -215,7 +215,7 @@ class Cluster:
     def _failure(self, what: str) -> StoreError:
         """The error ``what``, with the log's last complaint."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
-        words = ("FATAL:", "PANIC:", "error:", "could not")
+        words = ("FATAL:", "PANIC:", "error:", "could not", "sh: ")
         complaints = [line for line in lines[-50:] if any(word in line for word in words)]
         reason = f": {complaints[-1].strip()}" if complaints else ""
         return StoreError(f"{what}{reason}.", f"The server's log is {self.log}.")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MINIMUM_SERVER = 140000
 MINIMUM_VECTOR = (0, 7)
 RECOVERY_SECONDS = 60.0
+CRASH_SECONDS = 5.0
+"""A server that lost one of its processes drops all connections and is back within a second."""
 _POLL_SECONDS = 0.02
 
 # The causes a user can do something about; the server's own words follow.
@@ -57,8 +59,15 @@ def transaction(connection: Any, doing: str) -> Iterator[Any]:
     Raises:
         StoreError: The database refused or was lost.
     """
-    with driver_errors(doing), connection, connection.cursor() as cursor:
-        yield cursor
+    with driver_errors(doing):
+        try:
+            with connection.cursor() as cursor:
+                yield cursor
+            connection.commit()
+        except BaseException:
+            if not connection.closed:
+                connection.rollback()
+            raise
 
 
 @contextmanager
@@ -111,13 +120,18 @@ def connect(url: str) -> Any:
             too old. No message contains the password.
     """
     server = describe(url)
-    connection = _connect_patiently(url, server)
-    try:
-        _prepare(connection, server)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    started = time.monotonic()
+    while True:
+        try:
+            return _connect_once(url)
+        except psycopg2.Error as error:
+            reason = _without_password(_first_line(error), url)
+            if time.monotonic() - started > _patience(reason):
+                raise StoreError(
+                    f"The database {server} cannot be reached: {reason}.",
+                    "Check the URL and that the server runs.",
+                ) from error
+        time.sleep(_POLL_SECONDS)
 
 
 def describe(url: str) -> str:
@@ -166,35 +180,36 @@ def require_vector(connection: Any) -> bool:
     return created is not None
 
 
-def _connect_patiently(url: str, server: str) -> Any:
-    deadline = time.monotonic() + RECOVERY_SECONDS
-    while True:
-        try:
-            return psycopg2.connect(url, application_name="facefind")
-        except psycopg2.OperationalError as error:
-            # The driver gives no error code for a connection that was refused.
-            if "the database system is" in str(error) and time.monotonic() < deadline:
-                time.sleep(_POLL_SECONDS)
-                continue
-            reason = _without_password(_first_line(error), url)
-            raise StoreError(
-                f"The database {server} cannot be reached: {reason}.",
-                "Check the URL and that the server runs.",
-            ) from error
+def _connect_once(url: str) -> Any:
+    connection = psycopg2.connect(url, application_name="facefind")
+    try:
+        _prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
-def _prepare(connection: Any, server: str) -> None:
-    with transaction(connection, f"connecting to {server}") as cursor:
+def _patience(reason: str) -> float:
+    """For how many seconds to try again after this refusal; the driver gives no error code."""
+    if "the database system is" in reason:  # starting up, in recovery, shutting down
+        return RECOVERY_SECONDS
+    if "server closed the connection" in reason or "terminating connection" in reason:
+        return CRASH_SECONDS
+    return 0
+
+
+def _prepare(connection: Any) -> None:
+    with connection.cursor() as cursor:
         connection.set_client_encoding("UTF8")
         cursor.execute("SET TIME ZONE 'UTC'")
         cursor.execute(queries("schema")["server_version"])
         number, version = cursor.fetchone()
         if number < MINIMUM_SERVER:
-            raise StoreError(
-                f"The server of {server} is PostgreSQL {version}; facefind needs 14 or later."
-            )
+            raise StoreError(f"This server is PostgreSQL {version}; facefind needs 14 or later.")
         if require_vector(connection):
             register_vector(connection)
+    connection.commit()
 
 
 def _parse(url: str) -> dict[str, str]:

@@ -132,7 +132,9 @@ def test_kill_9_of_the_postmaster_is_recovered_from_while_a_backend_is_busy(home
         waiting = psycopg2.connect(url, async_=1)
         wait_for(lambda: waiting.poll() == psycopg2.extensions.POLL_OK)
         waiting.cursor().execute("SELECT pg_sleep(1)")
-        os.kill(postmaster(home), signal.SIGKILL)
+        pid = postmaster(home)
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not is_running(pid))
         with embedded_server(home) as again, connected(again) as connection:
             assert rows(connection, "SELECT answer FROM kept") == [(42,)]
         waiting.close()

@@ -157,6 +157,28 @@ def test_grey_of_any_depth_keeps_its_levels(pixels: NDArray[Any], format_: str) 
     assert difference(decode(encode(pixels, format_)).pixels, GREY_RAMP) <= 1
 
 
+@pytest.mark.parametrize("dtype", ["<u2", "<i4", "<f4"])
+def test_a_dark_picture_of_16_bits_stays_dark(dtype: str) -> None:
+    decoded = decode(encode(ramp(32768, dtype), "TIFF")).pixels
+    assert difference(decoded, (GREY_RAMP / 2).round().astype(np.uint8)) <= 1
+
+
+def test_12_bit_grey_is_scaled_by_its_own_white() -> None:
+    # Three bytes hold two pixels: white, and a quarter of it.
+    tags = [(256, 4), (257, 2), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (279, 12)]
+    entries = b"".join(struct.pack("<HHII", tag, 3, 1, value) for tag, value in tags)
+    pixels = bytes((0xFF, 0xF4, 0x00)) * 4
+    data = (
+        b"II*\0"
+        + struct.pack("<I", 20)
+        + pixels
+        + struct.pack("<H", len(tags))
+        + entries
+        + bytes(4)
+    )
+    assert decode(data).pixels[0, :, 0].tolist() == [255, 64, 255, 64]
+
+
 def test_floats_that_are_no_numbers_are_black() -> None:
     pixels = ramp(255, "<f4")
     pixels[0, :3] = np.nan, np.inf, -np.inf

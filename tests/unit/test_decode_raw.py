@@ -170,6 +170,13 @@ def test_without_rawpy_the_preview_is_used_not_the_thumbnail() -> None:
 
 
 @pytest.mark.usefixtures("no_rawpy")
+def test_the_largest_of_several_previews_is_used() -> None:
+    smaller = jpeg(700, 500, (0, 0, 200))
+    for previews in (smaller + PREVIEW, PREVIEW + smaller):
+        assert_is_preview(decode(tiff_raw(previews)).pixels)
+
+
+@pytest.mark.usefixtures("no_rawpy")
 def test_preview_is_turned_as_the_container_says() -> None:
     photo = decode(tiff_raw(orientation=3))
     assert_is_preview(photo.pixels[:, ::-1])
