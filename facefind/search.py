@@ -88,7 +88,7 @@ def read_portrait(path: Path, finder: FaceFinder, face: int | None = None) -> Po
         NoFaceInPortrait: It shows no face, not even turned or enlarged.
         UsageError: It has fewer than `face` faces.
     """
-    pixels = images.decode(images.read_file(path).data).pixels
+    pixels = images.read_photo(path).pixels
     for view in _views(pixels):
         faces = left_to_right(finder.find_faces(view.image))
         if faces:

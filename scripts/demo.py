@@ -16,16 +16,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facefind.albums import portrait_sets
+from facefind.albums import PortraitSet, portrait_sets
 from facefind.errors import FacefindError
 from scripts.sample_event import SampleError, build_sample_event
 
 RESULTS = "facefind-demo"
+PROGRAM = Path(sys.executable).with_name("facefind")
 NOT_ALL = 1
 
 Answers = dict[str, list[dict[str, Any]]]
@@ -63,7 +63,7 @@ class Demo:
         return answer
 
     def _command(self, arguments: Sequence[str]) -> list[str]:
-        return [str(Path(sys.executable).with_name("facefind")), *arguments]
+        return [str(PROGRAM), *arguments]
 
     def _environment(self) -> dict[str, str]:
         """The user's own library and database must stay out of this."""
@@ -113,7 +113,8 @@ def _show_sample(results: Path) -> int:
     truth = json.loads((results / "truth.json").read_text("utf-8"))
     demo = Demo(results, "sample")
     demo.run("ingest", str(results / "photos"), "--event", demo.event)
-    answers = _ask_for_all(demo, results / "portraits")
+    answers = _answers(demo, portrait_sets(results / "portraits"))
+    _write_albums(demo, results / "portraits")
     _report(demo, answers)
     mistakes = list(_mistakes(demo, answers, truth))
     for mistake in mistakes:
@@ -130,30 +131,28 @@ def _show_own(results: Path, photos: Path, portrait: Path | None) -> int:
     if portrait is None:
         print(f"\nNow with a portrait: scripts/demo {shlex.quote(str(photos))} PORTRAIT")
         return code
-    with _as_folder(portrait) as folder:
-        _report(demo, _ask_for_all(demo, folder))
-    return code
-
-
-@contextmanager
-def _as_folder(portrait: Path) -> Iterator[Path]:
-    """A folder of portraits: the one given, or one that holds the picture given."""
     if portrait.is_dir():
-        yield portrait
-        return
-    with tempfile.TemporaryDirectory() as name:
-        shutil.copy(portrait, name)
-        yield Path(name)
+        answers = _answers(demo, portrait_sets(portrait))
+        _write_albums(demo, portrait)
+    else:
+        answers = _answers(demo, [PortraitSet(portrait.stem, (portrait,))])
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(portrait, folder)
+            _write_albums(demo, Path(folder))
+    _report(demo, answers)
+    return code if all(answers.values()) else NOT_ALL
 
 
-def _ask_for_all(demo: Demo, portraits: Path) -> Answers:
-    """Asks for each person of a folder of portraits, then writes everybody's album."""
+def _answers(demo: Demo, people: Sequence[PortraitSet]) -> Answers:
     answers: Answers = {}
-    for person in portrait_sets(portraits):
+    for person in people:
         pictures = map(str, person.pictures)
         answers[person.name] = demo.ask("who", *pictures, "--event", demo.event).get("matches", [])
-    demo.run("albums", str(demo.albums), "--portraits", str(portraits), "--event", demo.event)
     return answers
+
+
+def _write_albums(demo: Demo, portraits: Path) -> None:
+    demo.run("albums", str(demo.albums), "--portraits", str(portraits), "--event", demo.event)
 
 
 def _report(demo: Demo, answers: Answers) -> None:
@@ -166,6 +165,7 @@ def _report(demo: Demo, answers: Answers) -> None:
         if folders.get(name):
             print(f"  album: {demo.albums / folders[name]}")
     print(f"\nAll albums: {demo.albums}")
+    print(f"The program itself: {PROGRAM}")
 
 
 def _mistakes(demo: Demo, answers: Answers, truth: dict[str, Any]) -> Iterator[str]:

@@ -10,7 +10,7 @@ import click
 
 from facefind.cli.asking import pipeline_of, read_portraits, remarks
 from facefind.cli.context import EXIT_FAILED, App, facefind_command
-from facefind.cli.output import plural, print_json, shown
+from facefind.cli.output import plural, print_json, shown, shown_text
 from facefind.cli.params import event_option
 
 if TYPE_CHECKING:
@@ -112,8 +112,8 @@ def _probes(
 
 
 def _print(app: App, out: Path, report: AlbumsReport, failed: Sequence[tuple[Path, str]]) -> None:
-    for picture, reason in failed:
-        click.echo(f"Portrait left out: {shown(picture)}: {reason}", err=True)
+    for _, reason in failed:
+        click.echo(f"Portrait left out: {shown_text(reason)}", err=True)
     for photo in report.gone:
         click.echo(
             f"No longer there: {shown(photo)} (facefind ingest brings it up to date)", err=True

@@ -36,7 +36,7 @@ def command(
 
     name = pipeline or DEFAULT_PIPELINE
     finder = app.pipeline(name, resolve_settings(name, dict(assignments)))
-    pixels = images.decode(images.read_file(photo).data).pixels
+    pixels = images.read_photo(photo).pixels
     found = [face.detection for face in left_to_right(finder.find_faces(pixels))]
     target = to or Path(f"{photo.stem}-faces.jpg")
     images.save_jpeg(target, images.draw_faces(pixels, found))

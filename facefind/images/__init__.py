@@ -6,6 +6,7 @@ from facefind.images.decode import decode
 from facefind.images.discover import discover
 from facefind.images.draw import draw_faces
 from facefind.images.files import FileContent, read_file, stamp
+from facefind.images.photo import read_photo
 from facefind.images.save import save_jpeg
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "discover",
     "draw_faces",
     "read_file",
+    "read_photo",
     "save_jpeg",
     "stamp",
 ]

@@ -22,7 +22,7 @@ def draw_faces(image: Image, detections: Sequence[Detection]) -> Image:
     size. Parts of a box beyond the photo's edge are not drawn.
     """
     canvas: Image = image.copy()
-    width = max(1, round(max(image.shape[:2]) / 400))
+    width = max(2, round(max(image.shape[:2]) / 300))
     for detection in detections:
         _draw_box(canvas, detection.box, width)
         if detection.landmarks is not None:
@@ -36,7 +36,7 @@ def draw_faces(image: Image, detections: Sequence[Detection]) -> Image:
 def _draw_box(canvas: Image, box: Box, width: int) -> None:
     top_left = _point(canvas, box.x, box.y)
     bottom_right = _point(canvas, box.x + box.w, box.y + box.h)
-    cv2.rectangle(canvas, top_left, bottom_right, _BLACK, 3 * width)
+    cv2.rectangle(canvas, top_left, bottom_right, _BLACK, width + 2 * max(1, width // 3))
     cv2.rectangle(canvas, top_left, bottom_right, _YELLOW, width)
 
 
@@ -52,7 +52,7 @@ def _draw_landmarks(canvas: Image, detection: Detection, width: int) -> None:
 def _draw_number(canvas: Image, box: Box, text: str, width: int) -> None:
     """The number on a yellow label at the box's top left corner, moved into the photo."""
     height, breadth = canvas.shape[:2]
-    digit = max(10.0, 8.0 * width)
+    digit = 6.0 * width
     scale, stroke, pad = digit / _FONT_HEIGHT, max(1, round(digit / 9)), round(digit / 3)
     (text_width, text_height), _ = cv2.getTextSize(text, _FONT, scale, stroke)
     x, y = _point(canvas, box.x, box.y)
@@ -60,7 +60,7 @@ def _draw_number(canvas: Image, box: Box, text: str, width: int) -> None:
     y = min(max(y - text_height - 2 * pad, 0), max(0, height - text_height - 2 * pad))
     corner = (x + text_width + 2 * pad, y + text_height + 2 * pad)
     cv2.rectangle(canvas, (x, y), corner, _YELLOW, cv2.FILLED)
-    cv2.rectangle(canvas, (x, y), corner, _BLACK, width)
+    cv2.rectangle(canvas, (x, y), corner, _BLACK, max(1, width // 3))
     at = (x + pad, y + pad + text_height)
     cv2.putText(canvas, text, at, _FONT, scale, _BLACK, stroke, cv2.LINE_AA)
 

@@ -153,8 +153,9 @@ class Cluster:
         half_made = Path(tempfile.mkdtemp(prefix="data.new-", dir=self.folder))
         account.give(half_made)
         command = [
-            str(self.binaries / "initdb"), "--pgdata", str(half_made), "--username", USER, "--auth", "trust",
-            "--encoding", "UTF8", "--locale", "C", "--data-checksums", "--no-instructions",
+            str(self.binaries / "initdb"), "--pgdata", str(half_made),
+            "--username", USER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C",
+            "--data-checksums", "--no-instructions",
         ]  # fmt: skip
         if self._run(command, account, lock) != 0:
             shutil.rmtree(half_made)

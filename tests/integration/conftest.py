@@ -7,7 +7,9 @@ PostgreSQL 16 of the same wheel, and the system's where it has pgvector.
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +44,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+def server(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a running server."""
-    home = tmp_path_factory.mktemp(request.param)
-    with embedded_server(home, _binaries(request.param)) as url:
+    binaries = _binaries(request.param)
+    with _folder() as home, embedded_server(home, binaries) as url:
         yield url
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder of the test's own for embedded servers.
+
+    Not tmp_path: each pytest that starts closes the folder above those of all others, which cuts
+    off a server that does not run as this user.
+    """
+    with _folder() as made:
+        yield made
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="facefind-") as made:
+        yield Path(made)
 
 
 def _binaries(server: str) -> Path | None:

@@ -26,8 +26,8 @@ IS_ROOT = os.geteuid() == 0
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
+def home(folder: Path) -> Path:
+    return folder / "home"
 
 
 def enter(home: Path) -> None:
@@ -218,20 +218,20 @@ def test_stop_refuses_while_others_use_it_unless_forced(home: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a b", "comma,quote'\"", "ümlaut", "l" * 120, "100%", "x" * 90])
-def test_homes_with_long_and_odd_names(tmp_path: Path, name: str) -> None:
-    with embedded_server(tmp_path / name) as url, connected(url) as connection:
+def test_homes_with_long_and_odd_names(folder: Path, name: str) -> None:
+    with embedded_server(folder / name) as url, connected(url) as connection:
         assert rows(connection, "SELECT 1") == [(1,)]
-    assert server_url(tmp_path / name) is None
+    assert server_url(folder / name) is None
 
 
 def test_a_socket_folder_that_another_user_could_enter_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+    with tempfile.TemporaryDirectory() as short:
         monkeypatch.setattr(tempfile, "tempdir", short)
         account = Account(os.geteuid(), os.getegid())
-        data = tmp_path / ("l" * 120)
+        data = folder / ("l" * 120)
         folder = socket_folder(data, account)
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert socket_folder(data, account) == folder
@@ -239,7 +239,7 @@ def test_a_socket_folder_that_another_user_could_enter_is_refused(
         with pytest.raises(StoreError, match="not a private folder"):
             socket_folder(data, account)
         folder.rmdir()
-        folder.symlink_to(tmp_path)
+        folder.symlink_to(folder)
         with pytest.raises(StoreError, match="not a private folder"):
             socket_folder(data, account)
 
@@ -261,10 +261,10 @@ def test_a_damaged_data_folder_is_one_sentence_and_the_log(home: Path) -> None:
     assert server_url(home) is None
 
 
-def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+def test_a_home_that_cannot_be_made(folder: Path) -> None:
+    (folder / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be written: Not a directory"):
-        enter(tmp_path / "file" / "home")
+        enter(folder / "file" / "home")
 
 
 def test_a_full_disk_while_the_data_is_made_leaves_nothing_half_made(home: Path) -> None:
@@ -287,8 +287,8 @@ def test_a_full_disk_while_the_data_is_made_leaves_nothing_half_made(home: Path)
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="needs root")
-def test_as_root_closed_folders_open_to_nobody_but_the_server(tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
+def test_as_root_closed_folders_open_to_nobody_but_the_server(folder: Path) -> None:
+    closed = folder / "closed"
     closed.mkdir(mode=0o700)
     with embedded_server(closed / "home") as url, connected(url) as connection:
         assert rows(connection, "SELECT 1") == [(1,)]
@@ -299,15 +299,14 @@ def test_as_root_closed_folders_open_to_nobody_but_the_server(tmp_path: Path) ->
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="needs root, to become somebody else")
-def test_as_a_plain_user_and_then_as_root_in_the_same_home() -> None:
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        home = Path(folder) / "home"
-        home.mkdir()
-        os.chown(folder, 1, 1)
-        os.chown(home, 1, 1)
-        for user in ("daemon", None, "daemon"):
-            process = hold_server(home, user=user)
-            first_line(process)
-            assert Path(f"/proc/{postmaster(home)}").stat().st_uid == 1
-            assert finish([process]) == [0]
-        assert stat.S_IMODE(home.stat().st_mode) == 0o755
+def test_as_a_plain_user_and_then_as_root_in_the_same_home(folder: Path) -> None:
+    home = folder / "home"
+    home.mkdir()
+    folder.chmod(0o755)
+    os.chown(home, 1, 1)
+    for user in ("daemon", None, "daemon"):
+        process = hold_server(home, user=user)
+        first_line(process)
+        assert Path(f"/proc/{postmaster(home)}").stat().st_uid == 1
+        assert finish([process]) == [0]
+    assert stat.S_IMODE(home.stat().st_mode) == 0o755

@@ -58,7 +58,9 @@ def test_wheel_holds_weights_sql_and_records_and_is_small(wheel: Path) -> None:
 
 
 def test_installed_without_what_only_the_build_needs(installed: Program) -> None:
-    listed = run(installed.python, "-m", "pip", "list", "--format=freeze", cwd=installed.home.parent)
+    listed = run(
+        installed.python, "-m", "pip", "list", "--format=freeze", cwd=installed.home.parent
+    )
     packages = {line.partition("==")[0].lower() for line in listed.splitlines()}
     assert "facefind" in {name.partition(" ")[0] for name in packages}
     unwanted = {"onnx", "dlib", "torch", "tensorflow", "deface", "face-recognition-models"}

@@ -64,11 +64,10 @@ def test_each_face_has_its_number() -> None:
 
 
 def test_lines_grow_with_the_photo() -> None:
-    small = changed(plain(0), draw_faces(plain(0), [face(100, 150, 100)]))
-    large_image = plain(0, 4000, 3000)
-    large = changed(large_image, draw_faces(large_image, [face(1000, 1500, 1000)]))
-    ratio = large.sum() / small.sum()
-    assert 60 < ratio < 160
+    small, large = plain(0, 1200, 900), plain(0, 6000, 4500)
+    few = changed(small, draw_faces(small, [face(300, 450, 300)])).sum()
+    many = changed(large, draw_faces(large, [face(1500, 2250, 1500)])).sum()
+    assert many / few == pytest.approx(25, rel=0.2)
 
 
 @pytest.mark.parametrize("x", [-1e30, -50.0, 380.0, 1e30])

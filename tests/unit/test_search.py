@@ -65,7 +65,7 @@ def test_portrait_without_a_face_says_so(tmp_path: Path) -> None:
 def test_portrait_that_is_no_picture(tmp_path: Path) -> None:
     path = tmp_path / "p.jpg"
     path.write_bytes(b"hello")
-    with pytest.raises(UnreadablePhoto):
+    with pytest.raises(UnreadablePhoto, match=r"p\.jpg: "):
         read_portrait(path, ColourFinder())
 
 

@@ -28,7 +28,7 @@ class CenterFaceSettings:
     """What can be set; the defaults were chosen on development photos."""
 
     working_size: int = option(1024, 128, 4096, "long side in pixels that photos are scaled to")
-    max_enlargement: float = option(4.0, 1.0, 16.0, "how far a small photo is scaled up")
+    max_enlargement: float = option(2.0, 1.0, 16.0, "how far a small photo is scaled up")
     threshold: float = option(0.5, 0.1, 1.0, "score from which a face counts")
     nms: float = option(0.3, 0.0, 1.0, "overlap (IoU) from which two boxes are one face")
 
