@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,13 @@ UNCALIBRATED_LIMIT = 5
 
 PADDING = 0.5
 """Border, in parts of the longer side, put around a portrait that the face fills to the edge."""
+
+SURE_SCORE = 0.93
+"""From this score on a portrait is taken to be upright; half of LFW's upright faces reach it."""
+
+TURN_MARGIN = 0.04
+"""By how much a turned portrait must score better to be believed. On 120 LFW faces the upright one
+stays upright in 98 %, one turned by a quarter or half is righted in 73 to 83 %."""
 
 ENLARGEMENT = 2
 SMALL_PORTRAIT = 1000
@@ -77,6 +84,19 @@ class _View:
     to_original: Callable[[Box], Box]
 
 
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What was seen in a view: its faces from left to right."""
+
+    view: _View
+    faces: Sequence[Face]
+
+    @property
+    def score(self) -> float:
+        """The best face's; 0 without a face."""
+        return max((face.detection.score for face in self.faces), default=0.0)
+
+
 def read_portrait(path: Path, finder: FaceFinder, face: int | None = None) -> Portrait:
     """Finds the face asked about in a picture.
 
@@ -89,10 +109,9 @@ def read_portrait(path: Path, finder: FaceFinder, face: int | None = None) -> Po
         UsageError: It has fewer than `face` faces.
     """
     pixels = images.read_photo(path).pixels
-    for view in _views(pixels):
-        faces = left_to_right(finder.find_faces(view.image))
-        if faces:
-            return _choose(path, view, faces, face)
+    sight = _look(pixels, finder, upright=face is not None)
+    if sight.faces:
+        return _choose(path, sight.view, sight.faces, face)
     raise NoFaceInPortrait(
         f"No face was found in {path}, as it is, turned, or enlarged.",
         "Use a sharper picture that shows the face from the front.",
@@ -112,7 +131,7 @@ def most_prominent(faces: Sequence[Face], image: Image) -> int:
         box = face.detection.box
         off_x = abs(box.x + box.w / 2 - width / 2) / width
         off_y = abs(box.y + box.h / 2 - height / 2) / height
-        return box.w * box.h * (1 - off_x) * (1 - off_y)
+        return float(box.w * box.h * (1 - off_x) * (1 - off_y))
 
     return max(range(len(faces)), key=lambda index: prominence(faces[index]))
 
@@ -124,10 +143,10 @@ def combine(portraits: Sequence[Portrait]) -> FloatArray:
     that distances keep their meaning. Returns (D,) float32.
     """
     vectors = np.stack([portrait.embedding for portrait in portraits])
-    mean = vectors.mean(axis=0)
+    mean: FloatArray = vectors.mean(axis=0, dtype=np.float32)
     if np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-3):
         mean /= np.linalg.norm(mean)
-    return mean.astype(np.float32)
+    return mean
 
 
 def who(
@@ -191,14 +210,27 @@ def _choose(path: Path, view: _View, faces: Sequence[Face], face: int | None) ->
     return Portrait(path, box, len(faces), index + 1, view.how, chosen.embedding)
 
 
-def _views(image: Image) -> Iterator[_View]:
-    """The picture as it is, then the ways to see a face that it hides; each made when asked for."""
-    yield _View(image, "", lambda box: box)
-    yield _padded(image)
-    for turns in (1, 3, 2):
-        yield _turned(image, turns)
-    if max(image.shape[:2]) <= SMALL_PORTRAIT:
-        yield _enlarged(image)
+def _look(image: Image, finder: FaceFinder, upright: bool) -> _Sight:
+    """The best view of a portrait: as it is, with a border, turned, or enlarged.
+
+    Args:
+        upright: Look no further once there is a face: the user has numbered the faces as they are.
+    """
+
+    def see(view: _View) -> _Sight:
+        return _Sight(view, left_to_right(finder.find_faces(view.image)))
+
+    sight = see(_View(image, "", lambda box: box))
+    if not sight.faces:
+        sight = see(_padded(image))
+    if sight.score < SURE_SCORE and not (upright and sight.faces):
+        # A detector finds many faces that lie on their side, but places the landmarks badly.
+        turned = max((see(_turned(image, turns)) for turns in (1, 3, 2)), key=lambda s: s.score)
+        if turned.score > sight.score + TURN_MARGIN:
+            sight = turned
+    if not sight.faces and max(image.shape[:2]) <= SMALL_PORTRAIT:
+        sight = see(_enlarged(image))
+    return sight
 
 
 def _padded(image: Image) -> _View:

@@ -90,6 +90,8 @@ def _compare(case: Case, theirs: Any, ours: ClipEmbedder) -> float:
 
 def _imgbeddings(network: Path) -> Any:
     os.environ["HF_HUB_OFFLINE"] = "1"
+    # Newer onnxruntimes keep and send usage data unless told not to before they load.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     os.environ["TRANSFORMERS_VERBOSITY"] = "error"
     return importlib.import_module("imgbeddings").imgbeddings(model_path=str(network))
 

@@ -65,10 +65,25 @@ pip_install() {
     "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
 }
 
+# install_into FOLDER NEWEST PACKAGE...: an environment with these packages; skipped where the last
+# run installed the same.
+install_into() {
+    local folder=$1 newest=$2
+    shift 2
+    make_environment "$folder" "$newest"
+    if [ "$(cat "$folder/installed" 2>/dev/null)" = "$*" ]; then
+        say "The environment in $folder is up to date"
+        return
+    fi
+    say "Installing $*"
+    pip_install "$folder" "$@"
+    printf '%s\n' "$*" >"$folder/installed"
+}
+
 # install_facefind EXTRA...: the checkout, editable, in .venv; skipped while nothing that decides
 # what is installed has changed.
 install_facefind() {
-    local before extras missing=
+    local before extra extras missing=
     make_environment "$VENV" 99
     before=$(fingerprint)
     for extra in "$@"; do

@@ -17,7 +17,7 @@ from facefind.cli.context import (
     interruptible,
 )
 from facefind.cli.output import plural, print_json, progress, shown, shown_text
-from facefind.cli.params import EXISTING, Assignment
+from facefind.cli.params import EXISTING, assignment
 
 if TYPE_CHECKING:
     from facefind.inference.pipeline import Pipeline
@@ -35,7 +35,7 @@ SHOWN_FAILURES = 10
 @click.option(
     "--set",
     "assignments",
-    type=Assignment(),
+    type=assignment,
     multiple=True,
     metavar="detector.KEY=VALUE",
     help="Change a setting of the detector.",

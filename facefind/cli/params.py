@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -14,32 +13,19 @@ EXISTING = click.Path(exists=True, path_type=Path)
 event_option = click.option("--event", metavar="NAME", help="Only this event.")
 
 
-class Moment(click.ParamType):
-    """A date or a time; without an offset it is in this machine's time zone."""
-
-    name = "date"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Text in ISO 8601 form to an aware datetime."""
-        if isinstance(value, datetime):
-            return value
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a date like 2026-05-01 or 2026-05-01T18:30.", param, ctx)
-        return moment.astimezone()
+def moment(text: str) -> datetime:
+    """A date or a time in ISO 8601; without an offset it is in this machine's time zone."""
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(
+            f"{text!r} is not a date like 2026-05-01 or 2026-05-01T18:30."
+        ) from error
 
 
-class Assignment(click.ParamType):
-    """KEY=VALUE."""
-
-    name = "key=value"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Text to a (key, value) pair."""
-        if isinstance(value, tuple):
-            return value
-        key, equals, text = value.partition("=")
-        if not equals or not key:
-            self.fail(f"{value!r} is not of the form detector.KEY=VALUE.", param, ctx)
-        return key.strip(), text.strip()
+def assignment(text: str) -> tuple[str, str]:
+    """KEY=VALUE as a pair."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise click.BadParameter(f"{text!r} is not of the form detector.KEY=VALUE.")
+    return key.strip(), value.strip()

@@ -12,7 +12,7 @@ import click
 from facefind.cli.asking import pipeline_of, read_portraits, remarks
 from facefind.cli.context import EXIT_FAILED, App, facefind_command
 from facefind.cli.output import plural, print_json, shown
-from facefind.cli.params import EXISTING, Moment, event_option
+from facefind.cli.params import EXISTING, event_option, moment
 
 if TYPE_CHECKING:
     from facefind.search import Portrait
@@ -35,8 +35,10 @@ ANSWER_FOLDER = "last-answer"
 @click.option(
     "--face", type=click.IntRange(min=1), help="Which face of the portrait, from the left."
 )
-@click.option("--after", type=Moment(), help="Only photos taken at or after this time.")
-@click.option("--before", type=Moment(), help="Only photos taken before this time.")
+@click.option(
+    "--after", type=moment, metavar="DATE", help="Only photos taken at or after this time."
+)
+@click.option("--before", type=moment, metavar="DATE", help="Only photos taken before this time.")
 @click.option(
     "--copy-to", type=click.Path(file_okay=False, path_type=Path), help="Copy the photos there."
 )

@@ -130,6 +130,9 @@ class Session:
 
 
 def _runtime() -> Any:
+    # Before the import, or onnxruntime opens a file of usage events in the user's cache folder to
+    # report to its makers. Nothing of facefind reports to anybody.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ModuleNotFoundError as error:

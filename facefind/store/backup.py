@@ -1,10 +1,14 @@
-"""A whole database into one file and back, by PostgreSQL's own pg_dump and pg_restore."""
+"""A whole database into one file and back, by PostgreSQL's own pg_dump, pg_restore and psql."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen
 from typing import Literal
 
 from psycopg2.extensions import make_dsn, parse_dsn
@@ -13,6 +17,8 @@ from facefind.errors import OutputError, StoreError, UsageError
 from facefind.store.binaries import postgres_binaries, run_tool
 from facefind.store.db import connect, describe, require_vector, transaction
 from facefind.store.queries import queries
+
+_UNKNOWN_BEFORE_17 = b"SET transaction_timeout"
 
 
 def backup(url: str, file: Path) -> None:
@@ -33,7 +39,7 @@ def backup(url: str, file: Path) -> None:
     part = Path(name)
     try:
         # The extension is left out: only an administrator could restore it on some servers.
-        _run(url, "pg_dump", "--format=custom", "--no-owner", "--no-privileges",
+        _dump(url, "--format=custom", "--no-owner", "--no-privileges",
              "--exclude-extension=vector", f"--file={part}")  # fmt: skip
         _put(part, file)
     finally:
@@ -50,7 +56,7 @@ def restore(url: str, file: Path, *, replace: bool = False) -> None:
 
     Raises:
         UsageError: The file does not exist, or the database is not empty.
-        StoreError: The database cannot be reached, or pg_restore fails.
+        StoreError: The database cannot be reached, or refuses a statement.
     """
     if not file.is_file():
         raise UsageError(f"There is no backup {file}.")
@@ -61,8 +67,7 @@ def restore(url: str, file: Path, *, replace: bool = False) -> None:
             "Give another database, or replace what is in it with --replace.",
         )
     clean = [] if tables == "none" else ["--clean", "--if-exists"]
-    _run(url, "pg_restore", "--single-transaction", "--exit-on-error", "--no-owner",
-         "--no-privileges", *clean, str(file))  # fmt: skip
+    _load(url, ["--no-owner", "--no-privileges", *clean, str(file)])
 
 
 def _tables(url: str) -> Literal["none", "unused", "in use"]:
@@ -85,19 +90,73 @@ def _tables(url: str) -> Literal["none", "unused", "in use"]:
         connection.close()
 
 
-def _run(url: str, program: str, *arguments: str) -> None:
-    """Runs pg_dump or pg_restore; the password goes by the environment, not the command line."""
-    parts = parse_dsn(url)
-    env = dict(os.environ)
-    password = parts.pop("password", None)
-    if password is not None:
-        env["PGPASSWORD"] = password
-    dsn = make_dsn(**parts)
-    done = run_tool([postgres_binaries() / program, f"--dbname={dsn}", *arguments], env)
+def _dump(url: str, *arguments: str) -> None:
+    dsn, env = _address(url)
+    done = run_tool([postgres_binaries() / "pg_dump", f"--dbname={dsn}", *arguments], env)
     if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or ["no reason given"]
-        reason = next((line for line in lines if "error:" in line), lines[0])
-        raise StoreError(f"{program} failed for {describe(url)}: {reason.strip()}.")
+        raise _failure("pg_dump", url, done.stderr)
+
+
+def _load(url: str, arguments: Sequence[str]) -> None:
+    """Pipes pg_restore's statements into psql, in one transaction.
+
+    Not pg_restore alone: it sends settings that only the newest servers know.
+    """
+    dsn, env = _address(url)
+    programs = postgres_binaries()
+    reader_command = [programs / "pg_restore", "--file=-", *arguments]
+    writer_command = [
+        programs / "psql",
+        "--no-psqlrc",
+        "--quiet",
+        "--set=ON_ERROR_STOP=1",
+        "-d",
+        dsn,
+    ]
+    with (
+        tempfile.TemporaryFile() as complaints,
+        subprocess.Popen(reader_command, stdout=PIPE, stderr=complaints) as reader,
+        subprocess.Popen(
+            writer_command, stdin=PIPE, stdout=DEVNULL, stderr=complaints, env=env
+        ) as writer,
+    ):
+        _pipe(reader, writer)
+        if reader.wait() or writer.wait():
+            complaints.seek(0)
+            raise _failure("Restoring", url, complaints.read().decode(errors="replace"))
+
+
+def _pipe(reader: Popen[bytes], writer: Popen[bytes]) -> None:
+    """Sends what the reader says, and COMMIT only if it came to its end."""
+    assert reader.stdout is not None
+    assert writer.stdin is not None
+    try:
+        writer.stdin.write(b"BEGIN;\n")
+        for line in reader.stdout:
+            if not line.startswith(_UNKNOWN_BEFORE_17):
+                writer.stdin.write(line)
+        if reader.wait() == 0:
+            writer.stdin.write(b"COMMIT;\n")
+        writer.stdin.close()
+    except BrokenPipeError:
+        # The writer has stopped at an error; its exit code and its words say which.
+        reader.kill()
+        with suppress(BrokenPipeError):
+            writer.stdin.close()
+
+
+def _address(url: str) -> tuple[str, dict[str, str]]:
+    """The connection string, and an environment that holds its password: others see arguments."""
+    parts = parse_dsn(url)
+    password = parts.pop("password", None)
+    env = dict(os.environ) if password is None else {**os.environ, "PGPASSWORD": password}
+    return make_dsn(**parts), env
+
+
+def _failure(what: str, url: str, said: str) -> StoreError:
+    lines = said.strip().splitlines() or ["no reason given"]
+    reason = next((line for line in lines if "error:" in line.lower()), lines[0])
+    return StoreError(f"{what} failed for {describe(url)}: {reason.strip()}.")
 
 
 def _put(part: Path, file: Path) -> None:

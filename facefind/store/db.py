@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -217,7 +218,9 @@ def _parse(url: str) -> dict[str, str]:
         parts: dict[str, str] = parse_dsn(url)
     except psycopg2.ProgrammingError:
         parts = {}
-    if not parts or "@" in parts.get("host", ""):
+    # An unescaped @ or / in the password moves a part of it into the host or the port.
+    torn = "@" in parts.get("host", "") or not re.fullmatch(r"[\d,]*", parts.get("port", ""))
+    if not parts or torn:
         # The driver's words repeat a part of the URL, which may be the password: leave them out.
         raise StoreError(
             "The database URL cannot be understood.",

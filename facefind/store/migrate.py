@@ -96,7 +96,7 @@ def _apply_next(connection: Any, known: Sequence[Migration]) -> Migration | None
 def _execute(cursor: Any, migration: Migration) -> None:
     try:
         cursor.execute(migration.sql)
-    except psycopg2.errors.InsufficientPrivilege as error:
+    except (psycopg2.errors.InsufficientPrivilege, psycopg2.errors.InvalidSchemaName) as error:
         raise SchemaError(
             f"The database's user may not set up facefind's tables: {str(error).splitlines()[0]}.",
             "Ask its administrator to run CREATE EXTENSION vector in this database and to grant "

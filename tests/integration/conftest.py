@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,12 @@ from psycopg2.extensions import make_dsn
 
 from facefind.errors import SetupError
 from facefind.store.binaries import postgres_binaries
-from facefind.store.db import connect, open_store
+from facefind.store.db import MINIMUM_VECTOR, connect, open_store
 from facefind.store.embedded import embedded_server
 from facefind.store.migrate import migrate
 from facefind.store.repository import Repository
 from tests.stored import connected
 
-SERVERS = ("embedded", "postgres16", "system")
 SYSTEM_SERVERS = Path("/usr/lib/postgresql")
 SYSTEM_SHARE = Path("/usr/share/postgresql")
 TEMPLATE = "facefind_template"
@@ -39,14 +38,26 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server" in metafunc.fixturenames:
         everywhere = metafunc.definition.get_closest_marker("every_server") is not None
-        chosen = SERVERS if everywhere else SERVERS[:1]
+        chosen = list(installed_servers()) if everywhere else ["embedded"]
         metafunc.parametrize("server", chosen, indirect=True, scope="session")
+
+
+def installed_servers() -> dict[str, Path]:
+    """The folders of the programs of each server on this machine that facefind works with."""
+    found = {"embedded": postgres_binaries()}
+    with suppress(SetupError):
+        found["postgres16"] = postgres_binaries(16)
+    for control in sorted(SYSTEM_SHARE.glob("*/extension/vector.control")):
+        binaries = SYSTEM_SERVERS / control.parts[-3] / "bin"
+        if (binaries / "postgres").exists() and _version(control) >= MINIMUM_VECTOR:
+            found["system"] = binaries
+    return found
 
 
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a running server."""
-    binaries = _binaries(request.param)
+    binaries = installed_servers()[request.param]
     with _folder() as home, embedded_server(home, binaries) as url:
         yield url
 
@@ -68,25 +79,15 @@ def _folder() -> Iterator[Path]:
         yield Path(made)
 
 
-def _binaries(server: str) -> Path | None:
-    if server == "embedded":
-        return None
-    if server == "postgres16":
-        try:
-            return postgres_binaries(16)
-        except SetupError as error:
-            pytest.skip(error.message)
-    controls = sorted(SYSTEM_SHARE.glob("*/extension/vector.control"))
-    for control in reversed(controls):
-        binaries = SYSTEM_SERVERS / control.parts[-3] / "bin"
-        if (binaries / "postgres").exists() and _version(control) >= (0, 7):
-            return binaries
-    pytest.skip("this system has no PostgreSQL server with pgvector 0.7 or later installed")
-
-
 def _version(control: Path) -> tuple[int, ...]:
     line = next(x for x in control.read_text().splitlines() if x.startswith("default_version"))
     return tuple(int(part) for part in line.split("'")[1].split("."))
+
+
+@pytest.fixture(scope="session")
+def servers() -> dict[str, Path]:
+    """The servers that ``every_server`` stands for here."""
+    return installed_servers()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The wheel, installed with [cpu] in an empty environment outside the checkout, does the main job."""
+"""The wheel, installed with [cpu] in an empty environment elsewhere, does the main job."""
 
 from __future__ import annotations
 

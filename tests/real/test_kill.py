@@ -55,7 +55,8 @@ def rows(program: Program, event: str) -> list[tuple[Any, ...]]:
     try:
         with connection.cursor() as cursor:
             cursor.execute(ROWS, (event,))
-            return cursor.fetchall()
+            found: list[tuple[Any, ...]] = cursor.fetchall()
+            return found
     finally:
         connection.close()
         program("db", "stop")

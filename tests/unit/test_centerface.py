@@ -36,15 +36,20 @@ class Planes:
 
 
 class FakeNetwork:
-    """Answers with the same planes, cut to the input's size, and remembers its input."""
+    """Answers with given planes, or with none of a face, and remembers its inputs.
 
-    def __init__(self, planes: Planes | None = None) -> None:
-        self.planes = planes
-        self.blob: NDArray[Any] = np.zeros(0)
+    Attributes:
+        planes: By the input's width.
+    """
+
+    def __init__(self, planes: dict[int, Planes] | None = None) -> None:
+        self.planes = planes or {}
+        self.blobs: list[NDArray[Any]] = []
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        self.blob = feeds["input.1"]
-        planes = self.planes or Planes(self.blob.shape[2] // 4, self.blob.shape[3] // 4)
+        blob = feeds["input.1"]
+        self.blobs.append(blob)
+        planes = self.planes.get(blob.shape[3], Planes(blob.shape[2] // 4, blob.shape[3] // 4))
         return [output[np.newaxis] for output in planes.outputs]
 
 
@@ -85,11 +90,11 @@ def test_decode_keeps_the_better_of_two_overlapping_faces_and_sorts_by_score() -
 
 
 def test_detect_maps_boxes_and_landmarks_back_to_the_photo() -> None:
-    planes = Planes(16, 24)
+    planes = Planes(16, 32)
     planes.put(row=7, column=11, heat=0.9, height=8, width=16)
     planes.points[:, 7, 11] = 0.5
     settings = CenterFaceSettings(working_size=128)
-    detector = CenterFaceDetector(FakeNetwork(planes), settings)
+    detector = CenterFaceDetector(FakeNetwork({128: planes}), settings)
     # 512 wide becomes 128, so a quarter; the face's middle at (46, 30) lay at (184, 120).
     (face,) = detector.detect(np.zeros((256, 512, 3), np.uint8))
     assert face.box == pytest.approx(Box(152, 104, 64, 32))
@@ -100,37 +105,53 @@ def test_detect_feeds_rgb_unscaled_and_pads_right_and_below_with_black() -> None
     network = FakeNetwork()
     image = np.full((100, 200, 3), (10, 20, 30), np.uint8)
     CenterFaceDetector(network, CenterFaceSettings(working_size=200)).detect(image)
-    assert network.blob.shape == (1, 3, 128, 224)
-    assert network.blob.dtype == np.float32
-    assert (network.blob[0, :, :100, :200] == np.array((10, 20, 30))[:, None, None]).all()
-    assert not network.blob[0, :, 100:].any()
-    assert not network.blob[0, :, :, 200:].any()
+    (blob,) = network.blobs
+    assert blob.shape == (1, 3, 128, 224)
+    assert blob.dtype == np.float32
+    assert (blob[0, :, :100, :200] == np.array((10, 20, 30))[:, None, None]).all()
+    assert not blob[0, :, 100:].any()
+    assert not blob[0, :, :, 200:].any()
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "blob"),
+    ("height", "width", "inputs"),
     [
-        (8, 20_000, (32, 1024)),
-        (20_000, 8, (1024, 32)),
-        (1, 1, (32, 32)),
-        (3, 2, (32, 32)),
-        (4000, 6000, (704, 1024)),
-        (250, 250, (1024, 1024)),
+        (8, 20_000, [(32, 1024), (32, 256)]),
+        (20_000, 8, [(1024, 32), (256, 32)]),
+        (1, 1, [(32, 32)]),
+        (3, 2, [(32, 32)]),
+        (4000, 6000, [(704, 1024), (192, 256)]),
+        (512, 512, [(1024, 1024), (256, 256)]),
+        (128, 128, [(256, 256)]),
     ],
 )
-def test_detect_bounds_the_input_whatever_the_photos_shape(
-    height: int, width: int, blob: tuple[int, int]
+def test_detect_bounds_the_inputs_whatever_the_photos_shape(
+    height: int, width: int, inputs: list[tuple[int, int]]
 ) -> None:
     network = FakeNetwork()
-    settings = CenterFaceSettings(working_size=1024, max_enlargement=4.1)
-    found = CenterFaceDetector(network, settings).detect(np.zeros((height, width, 3), np.uint8))
-    assert found == []
-    assert network.blob.shape == (1, 3, *blob)
+    detector = CenterFaceDetector(network, CenterFaceSettings())
+    assert detector.detect(np.zeros((height, width, 3), np.uint8)) == []
+    assert [blob.shape for blob in network.blobs] == [(1, 3, *shape) for shape in inputs]
 
 
 def test_a_small_photo_is_enlarged_up_to_the_limit() -> None:
     network = FakeNetwork()
-    settings = CenterFaceSettings(working_size=1024, max_enlargement=2)
+    settings = CenterFaceSettings(working_size=1024, close_up_size=0, max_enlargement=2)
     CenterFaceDetector(network, settings).detect(np.full((64, 100, 3), 9, np.uint8))
-    assert (network.blob[0, 0, :128, :200] == 9).all()
-    assert network.blob.sum() == 3 * 9 * 128 * 200
+    (blob,) = network.blobs
+    assert (blob[0, 0, :128, :200] == 9).all()
+    assert blob.sum() == 3 * 9 * 128 * 200
+
+
+def test_the_second_look_adds_large_faces_only_and_the_better_of_two_stays() -> None:
+    first, second = Planes(256, 256), Planes(64, 64)
+    first.put(row=60, column=60, heat=0.6, height=400, width=400)
+    second.put(row=15, column=15, heat=0.9, height=100, width=100)  # the same face
+    second.put(row=50, column=50, heat=0.8, height=26, width=26)  # 104 of 1024 pixels
+    second.put(row=50, column=20, heat=0.7, height=25, width=25)  # 100 of 1024: too small
+    detector = CenterFaceDetector(
+        FakeNetwork({1024: first, 256: second}), CenterFaceSettings(close_up_size=256)
+    )
+    found = detector.detect(np.zeros((1024, 1024, 3), np.uint8))
+    assert [face.score for face in found] == pytest.approx([0.9, 0.8])
+    assert [face.box.w for face in found] == pytest.approx([400, 104])

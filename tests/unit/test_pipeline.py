@@ -68,6 +68,7 @@ def test_resolved_settings_are_complete_typed_and_in_order() -> None:
     settings = resolve_settings("dlib", {"detector.threshold": "0.7"})
     assert list(settings) == [
         "detector.working_size",
+        "detector.close_up_size",
         "detector.max_enlargement",
         "detector.threshold",
         "detector.nms",

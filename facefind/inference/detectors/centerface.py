@@ -22,19 +22,28 @@ from facefind.types import Box, Detection, FloatArray, Image
 _STRIDE = 4
 _MULTIPLE = 32
 
+# Share of the photo's long side from which the second look counts; below it would add mistakes.
+_CLOSE_UP = 0.1
+
 
 @dataclass(frozen=True)
 class CenterFaceSettings:
     """What can be set; the defaults were chosen on development photos."""
 
     working_size: int = option(1024, 128, 4096, "long side in pixels that photos are scaled to")
+    close_up_size: int = option(256, 0, 1024, "the same for a second look for large faces; 0: none")
     max_enlargement: float = option(2.0, 1.0, 16.0, "how far a small photo is scaled up")
     threshold: float = option(0.5, 0.1, 1.0, "score from which a face counts")
     nms: float = option(0.3, 0.0, 1.0, "overlap (IoU) from which two boxes are one face")
 
 
 class CenterFaceDetector:
-    """Finds faces of about 1 % of a photo's long side and more, in any light, rolled up to 90°."""
+    """Finds faces from about 1 % of a photo's long side to those that fill it.
+
+    Every photo is looked at twice. At the working size the network sees small faces, but a face
+    that fills the picture is larger than it was made for, above all when it is turned; a second
+    look at a quarter of the size, for a tenth of the time, takes care of those.
+    """
 
     def __init__(self, model: Model, settings: CenterFaceSettings) -> None:
         self._model = model
@@ -42,11 +51,29 @@ class CenterFaceDetector:
 
     def detect(self, image: Image) -> list[Detection]:
         """The faces of a picture, best score first."""
-        scaled = _scaled(image, self._settings)
+        long_side = max(image.shape[:2])
+        settings = self._settings
+        found = self._look(image, settings.working_size)
+        if (
+            0
+            < settings.close_up_size
+            < min(settings.working_size, long_side * settings.max_enlargement)
+        ):
+            found += [
+                face
+                for face in self._look(image, settings.close_up_size)
+                if max(face.box.w, face.box.h) >= _CLOSE_UP * long_side
+            ]
+        boxes = np.array([face.box for face in found], np.float32).reshape(-1, 4)
+        scores = np.array([face.score for face in found], np.float32)
+        return [found[i] for i in nms(boxes, scores, settings.nms)]
+
+    def _look(self, image: Image, size: int) -> list[Detection]:
+        """The faces that the network sees in the picture at one size."""
+        settings = self._settings
+        scaled = _scaled(image, size, settings.max_enlargement)
         heat, log_size, offset, points = self._model.run({"input.1": _blob(scaled)})[:4]
-        found = decode(
-            heat[0], log_size[0], offset[0], points[0], self._settings.threshold, self._settings.nms
-        )
+        found = decode(heat[0], log_size[0], offset[0], points[0], settings.threshold, settings.nms)
         y, x = np.divide(image.shape[:2], scaled.shape[:2])
         return [scale_detection(detection, x, y) for detection in found]
 
@@ -83,9 +110,9 @@ def decode(
     ]
 
 
-def _scaled(image: Image, settings: CenterFaceSettings) -> Image:
+def _scaled(image: Image, long_side: int, max_enlargement: float) -> Image:
     height, width = image.shape[:2]
-    factor = min(settings.working_size / max(height, width), settings.max_enlargement)
+    factor = min(long_side / max(height, width), max_enlargement)
     size = max(1, round(width * factor)), max(1, round(height * factor))
     method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)

@@ -1,0 +1,86 @@
+"""Backup and restore."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from facefind.errors import OutputError, StoreError, UsageError
+from facefind.store.backup import backup, restore
+from facefind.store.db import open_store
+from facefind.store.repository import Repository
+from tests.stored import connected, new_event, put, rows, vector
+
+pytestmark = pytest.mark.every_server
+
+
+@pytest.fixture
+def saved(store: Repository, database_url: str, tmp_path: Path) -> Path:
+    event = new_event(store)
+    put(store, event, "/a.jpg", 0.1)
+    put(store, event, "/b.jpg", 0.2)
+    file = tmp_path / "saved.facefind"
+    backup(database_url, file)
+    return file
+
+
+def holds(url: str, home: Path) -> list[str]:
+    with open_store(home, url) as store:
+        return [str(m.photo) for m in store.search(vector(0), store.events(), limit=9)]
+
+
+def test_there_and_back(saved: Path, empty_database_url: str, tmp_path: Path) -> None:
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == [saved.name]
+    restore(empty_database_url, saved)
+    assert holds(empty_database_url, tmp_path) == ["/a.jpg", "/b.jpg"]
+    with open_store(tmp_path, empty_database_url) as store:
+        assert put(store, store.events()[0], "/c.jpg", 0.05)
+    assert holds(empty_database_url, tmp_path) == ["/c.jpg", "/a.jpg", "/b.jpg"]
+    with connected(empty_database_url) as connection:
+        indexes = "SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'faces_hnsw_%%'"
+        assert rows(connection, indexes) == [(2,)]
+
+
+def test_into_a_database_that_was_only_set_up(
+    saved: Path, empty_database_url: str, tmp_path: Path
+) -> None:
+    assert holds(empty_database_url, tmp_path) == []
+    restore(empty_database_url, saved)
+    assert holds(empty_database_url, tmp_path) == ["/a.jpg", "/b.jpg"]
+
+
+def test_a_database_in_use_is_only_replaced_when_told(
+    saved: Path, store: Repository, database_url: str, tmp_path: Path
+) -> None:
+    put(store, new_event(store, "later"), "/later.jpg", 0.01)
+    with pytest.raises(UsageError, match="not empty"):
+        restore(database_url, saved)
+    assert holds(database_url, tmp_path)[0] == "/later.jpg"
+    restore(database_url, saved, replace=True)
+    assert holds(database_url, tmp_path) == ["/a.jpg", "/b.jpg"]
+
+
+def test_somebody_else_s_tables_are_not_touched(saved: Path, empty_database_url: str) -> None:
+    with connected(empty_database_url) as connection:
+        rows(connection, "CREATE TABLE events (mine int)")
+    with pytest.raises(UsageError, match="not empty"):
+        restore(empty_database_url, saved)
+
+
+def test_a_file_cut_short_restores_nothing(
+    saved: Path, empty_database_url: str, tmp_path: Path
+) -> None:
+    saved.write_bytes(saved.read_bytes()[:-200])
+    with pytest.raises(StoreError, match="Restoring failed"):
+        restore(empty_database_url, saved)
+    assert holds(empty_database_url, tmp_path) == []
+
+
+def test_files_that_cannot_be(database_url: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no backup"):
+        restore(database_url, tmp_path / "absent")
+    with pytest.raises(OutputError, match="No such file or directory"):
+        backup(database_url, tmp_path / "absent" / "file")
