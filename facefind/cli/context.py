@@ -58,6 +58,11 @@ class App:
         """From flags, environment and config file."""
         return load_settings(self.flags, os.environ)
 
+    @property
+    def last_answer(self) -> Path:
+        """Folder of links to the photos that `who --open` showed last."""
+        return self.settings.home / "last-answer"
+
     def start_logging(self) -> None:
         """Sends log lines to stderr, as many as asked for."""
         verbose = bool(self.flags.get("verbose"))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
 from facefind.cli.context import EXIT_FAILED, App, facefind_command, global_options
-from facefind.cli.output import print_json
+from facefind.cli.output import print_json, shown
 
 
 @click.group(name="db")
@@ -27,7 +28,8 @@ def start(app: App) -> int:
     from facefind.store import embedded
 
     _refuse_external(app)
-    _say(app, "url", embedded.start_server(app.settings.home))
+    address = embedded.start_server(app.settings.home)
+    _say(app, {"url": address}, f"Running until facefind db stop, at {address}")
     return 0
 
 
@@ -39,7 +41,7 @@ def stop(app: App, force: bool) -> int:
 
     _refuse_external(app)
     stopped = embedded.stop_server(app.settings.home, force=force)
-    _say(app, "stopped" if stopped else "was not running", str(app.settings.home))
+    _say(app, {"stopped": stopped}, "Stopped." if stopped else "It was not running.")
     return 0
 
 
@@ -68,7 +70,7 @@ def backup(app: App, file: Path) -> int:
 
     with _address(app) as address:
         backups.backup(address, file)
-    _say(app, "backup", str(file))
+    _say(app, {"backup": str(file)}, f"Everything is in {shown(file)}")
     return 0
 
 
@@ -81,7 +83,7 @@ def restore(app: App, file: Path, replace: bool) -> int:
 
     with _address(app) as address:
         backups.restore(address, file, replace=replace)
-    _say(app, "restored", str(file))
+    _say(app, {"restored": str(file)}, f"Restored from {shown(file)}")
     return 0
 
 
@@ -104,8 +106,8 @@ def _refuse_external(app: App) -> None:
         raise UsageError("This command is for the embedded database; yours is at --database-url.")
 
 
-def _say(app: App, key: str, value: str) -> None:
+def _say(app: App, answer: dict[str, Any], sentence: str) -> None:
     if app.json:
-        print_json({key: value})
+        print_json(answer)
     elif not app.quiet:
-        click.echo(f"{key}: {value}")
+        click.echo(sentence)

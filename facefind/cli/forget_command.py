@@ -19,6 +19,7 @@ def command(app: App, paths: tuple[Path, ...], event: str | None, yes: bool) -> 
 
     Rows, vectors and names are deleted; the photo files are never touched.
     """
+    from facefind import placing
     from facefind.errors import UsageError
     from facefind.ingest import path_key
     from facefind.search import events_to_search
@@ -36,6 +37,8 @@ def command(app: App, paths: tuple[Path, ...], event: str | None, yes: bool) -> 
         else:
             assert chosen is not None
             forgotten = store.forget_event(chosen.name)
+    # The links that `who --open` made may show what is now forgotten.
+    placing.clear_links(app.last_answer)
     if app.json:
         print_json({"photos": forgotten.photos, "faces": forgotten.faces})
     elif not app.quiet:

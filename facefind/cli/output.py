@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,9 @@ import click
 from facefind.errors import FacefindError
 
 T = TypeVar("T")
+
+LINE_SECONDS = 10.0
+"""Seconds between two lines of progress where there is no terminal."""
 
 
 def shown(path: Path | str) -> str:
@@ -52,9 +56,11 @@ def shown_text(text: str) -> str:
 
 
 def progress(description: str, quiet: bool) -> Callable[[Iterable[T]], Iterable[T]]:
-    """A wrapper that shows a bar on a terminal and nothing elsewhere."""
-    if quiet or not sys.stderr.isatty():
+    """A wrapper that shows a bar on a terminal, and now and then a plain line elsewhere."""
+    if quiet:
         return lambda items: items
+    if not sys.stderr.isatty():
+        return lambda items: _with_lines(list(items), description)
 
     def wrap(items: Iterable[T]) -> Iterable[T]:
         from tqdm import tqdm
@@ -63,3 +69,12 @@ def progress(description: str, quiet: bool) -> Callable[[Iterable[T]], Iterable[
         return bar
 
     return wrap
+
+
+def _with_lines(items: Sequence[T], description: str) -> Iterator[T]:
+    last = time.monotonic()
+    for number, item in enumerate(items):
+        if time.monotonic() - last >= LINE_SECONDS:
+            last = time.monotonic()
+            click.echo(f"{description}: {number} of {plural(len(items), 'photo')}", err=True)
+        yield item

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from facefind.search import Portrait
     from facefind.types import Match
 
-ANSWER_FOLDER = "last-answer"
-
 
 @facefind_command()
 @click.argument("portraits", nargs=-1, required=True, type=EXISTING, metavar="PORTRAIT...")
@@ -151,7 +149,6 @@ def _last_answer(app: App, photos: Sequence[Path]) -> Path:
     """A folder of links to the photos, which replaces the answer before."""
     from facefind import placing
 
-    folder = app.settings.home / ANSWER_FOLDER
-    placing.clear_links(folder)
-    placing.place_all(photos, folder, "link")
-    return folder
+    placing.clear_links(app.last_answer)
+    placing.place_all(photos, app.last_answer, "link")
+    return app.last_answer

@@ -50,7 +50,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory, sample_event: Path) -> Path
 
 def rows(program: Program, event: str) -> list[tuple[Any, ...]]:
     """Everything stored of an event, in a stable order."""
-    url = program("db", "start").stdout.partition(": ")[2].strip()
+    url = program.json("db", "start")["url"]
     connection = psycopg2.connect(url)
     try:
         with connection.cursor() as cursor:

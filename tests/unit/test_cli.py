@@ -10,9 +10,10 @@ from typing import NamedTuple
 import pytest
 
 from facefind import __version__
+from facefind.cli import output
 from facefind.cli.context import App
 from facefind.cli.main import COMMANDS, run
-from facefind.cli.output import plural, shown
+from facefind.cli.output import plural, progress, shown
 from facefind.errors import InferenceError, StoreError
 
 
@@ -144,6 +145,16 @@ def test_paths_below_the_current_folder_are_shown_from_there(
     monkeypatch.chdir(tmp_path)
     assert shown(tmp_path / "party" / "a.jpg") == "party/a.jpg"
     assert shown(tmp_path.parent / "a.jpg") == str(tmp_path.parent / "a.jpg")
+
+
+def test_progress_is_plain_lines_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "LINE_SECONDS", 0.0)
+    assert list(progress("ingest", quiet=False)(["a", "b"])) == ["a", "b"]
+    assert capsys.readouterr().err == "ingest: 0 of 2 photos\ningest: 1 of 2 photos\n"
+    assert list(progress("ingest", quiet=True)(["a", "b"])) == ["a", "b"]
+    assert capsys.readouterr().err == ""
 
 
 def test_plural() -> None:
