@@ -60,6 +60,8 @@ PIPELINES: dict[str, PipelineSpec] = {
         name="dlib",
         title="CenterFace, five landmarks, dlib's ResNet-29 on the chip and its mirror image",
         dimension=dlib_resnet.DIMENSION,
+        # One in a thousand: of the 6.8 million pairs of different people in 3 713 photos of Labeled
+        # Faces in the Wild, 0.09 % are nearer; of two photos of one person, 95 % are.
         threshold=0.38,
         weights=("centerface", "dlib_resnet"),
         settings=CenterFaceSettings,

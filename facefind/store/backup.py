@@ -104,9 +104,9 @@ def _load(url: str, arguments: Sequence[str]) -> None:
     """
     dsn, env = _address(url)
     programs = postgres_binaries()
-    reader_command = [programs / "pg_restore", "--file=-", *arguments]
+    reader_command = [str(programs / "pg_restore"), "--file=-", *arguments]
     writer_command = [
-        programs / "psql",
+        str(programs / "psql"),
         "--no-psqlrc",
         "--quiet",
         "--set=ON_ERROR_STOP=1",

@@ -144,7 +144,7 @@ def summarise(group: str, tallies: Sequence[Tally]) -> Figures:
         faces=total.faces,
         recall=_share(total.found, total.faces),
         recall_prominent=_share(total.prominent_found, total.prominent),
-        precision=_share(total.found, total.found + total.invented),
+        precision=_share(total.found, total.found + total.invented) if total.faces else None,
         invented=total.invented,
         median_ms=round(float(np.median([tally.ms for tally in tallies])), 1),
     )

@@ -9,8 +9,11 @@ SELECT current_setting('server_version_num')::integer, current_setting('server_v
 SELECT (SELECT extversion FROM pg_extension WHERE extname = 'vector'),
        (SELECT default_version FROM pg_available_extensions WHERE name = 'vector');
 
+-- Not to_regclass: it may answer from a cache of before the lock was waited for.
 -- name: migrations_table
-SELECT to_regclass('schema_migrations') IS NOT NULL;
+SELECT EXISTS (SELECT FROM pg_catalog.pg_tables
+               WHERE tablename = 'schema_migrations'
+                 AND schemaname = ANY(current_schemas(false)));
 
 -- name: create_migrations_table
 CREATE TABLE IF NOT EXISTS schema_migrations (

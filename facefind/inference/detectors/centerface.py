@@ -28,7 +28,12 @@ _CLOSE_UP = 0.1
 
 @dataclass(frozen=True)
 class CenterFaceSettings:
-    """What can be set; the defaults were chosen on development photos."""
+    """What can be set.
+
+    The defaults were chosen on 195 photos with 1 115 faces (``scripts/evaluate detection``). A
+    threshold of 0.4 finds 6 in 100 more of the small, blurred faces and invents 2.5 times as many;
+    1280 pixels find as many as 1024 do. Enlarging more than twice brings nothing.
+    """
 
     working_size: int = option(1024, 128, 4096, "long side in pixels that photos are scaled to")
     close_up_size: int = option(256, 0, 1024, "the same for a second look for large faces; 0: none")

@@ -50,7 +50,7 @@ def _chip(image: Image, detection: Detection) -> Image:
 
 
 class DlibResnetEmbedder:
-    """Embeds chips; faces of one person are mostly nearer than 0.6 to each other."""
+    """Embeds chips; a face and its mirror image get the same vector."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
