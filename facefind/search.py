@@ -12,7 +12,7 @@ import numpy as np
 
 from facefind import geometry, images
 from facefind.errors import NoFaceInPortrait, UsageError
-from facefind.types import Box, Event, Face, FloatArray, Image, Match
+from facefind.types import Box, Detection, Event, Face, FloatArray, Image, Match
 
 UNCALIBRATED_LIMIT = 5
 """How many photos a pipeline without a measured threshold answers with, as its article does."""
@@ -118,9 +118,9 @@ def read_portrait(path: Path, finder: FaceFinder, face: int | None = None) -> Po
     )
 
 
-def left_to_right(faces: Sequence[Face]) -> list[Face]:
+def left_to_right(detections: Sequence[Detection]) -> list[Detection]:
     """Faces in the order in which people count them in a picture."""
-    return sorted(faces, key=lambda face: (face.detection.box.x, face.detection.box.y))
+    return sorted(detections, key=lambda detection: (detection.box.x, detection.box.y))
 
 
 def most_prominent(faces: Sequence[Face], image: Image) -> int:
@@ -218,7 +218,8 @@ def _look(image: Image, finder: FaceFinder, upright: bool) -> _Sight:
     """
 
     def see(view: _View) -> _Sight:
-        return _Sight(view, left_to_right(finder.find_faces(view.image)))
+        faces = {face.detection: face for face in finder.find_faces(view.image)}
+        return _Sight(view, [faces[detection] for detection in left_to_right(list(faces))])
 
     sight = see(_View(image, "", lambda box: box))
     if not sight.faces:

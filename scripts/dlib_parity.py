@@ -84,7 +84,7 @@ def _dlib_embeddings(chips: list[Image]) -> NDArray[np.float64]:
 
 def _published_weights() -> bytes:
     (record,) = (r for r in collect.bundled(PLACES.models) if r.file == "dlib_resnet.onnx")
-    return collect._published(PLACES, record, [record], print)
+    return collect.published_bytes(PLACES, record, [record], print)
 
 
 def _our_embeddings(chips: list[Image]) -> NDArray[np.float32]:

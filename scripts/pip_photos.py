@@ -59,8 +59,8 @@ def pip_photos(folder: Path) -> tuple[Path, Path]:
     try:
         for index, record in enumerate(missing):
             with _pip_fetches(record.archive):
-                data = collect._published(collect.Places(REPO), record, missing[index:], print)
-            collect._write(folder / record.file, data)
+                data = collect.published_bytes(collect.Places(REPO), record, missing[index:], print)
+            collect.write_whole(folder / record.file, data)
     except (collect.CollectError, OSError) as error:
         raise SampleError(str(error)) from error
     return folder / ASTRONAUT.file, folder / GRACE_HOPPER.file

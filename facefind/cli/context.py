@@ -23,6 +23,7 @@ from facefind.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from facefind.inference.pipeline import Pipeline
+    from facefind.inference.protocols import Detector
     from facefind.store.repository import Repository
     from facefind.types import SettingValue
 
@@ -86,6 +87,15 @@ class App:
 
         settings = self.settings
         return load_pipeline(
+            name, models_dir=settings.models_dir, settings=values, threads=settings.threads
+        )
+
+    def detector(self, name: str, values: Mapping[str, SettingValue]) -> Detector:
+        """A pipeline's detector alone."""
+        from facefind.inference.pipeline import load_detector
+
+        settings = self.settings
+        return load_detector(
             name, models_dir=settings.models_dir, settings=values, threads=settings.threads
         )
 

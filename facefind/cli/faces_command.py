@@ -33,9 +33,9 @@ def command(
     from facefind.search import left_to_right
 
     name = pipeline or DEFAULT_PIPELINE
-    finder = app.pipeline(name, resolve_settings(name, dict(assignments)))
+    detector = app.detector(name, resolve_settings(name, dict(assignments)))
     pixels = images.read_photo(photo).pixels
-    found = [face.detection for face in left_to_right(finder.find_faces(pixels))]
+    found = left_to_right(detector.detect(pixels))
     target = to or Path(f"{photo.stem}-faces.jpg")
     images.save_jpeg(target, images.draw_faces(pixels, found))
     faces = [{"box": [round(v, 2) for v in d.box], "score": round(d.score, 4)} for d in found]

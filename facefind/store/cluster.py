@@ -114,6 +114,7 @@ class Cluster:
                     f"The embedded database cannot be stopped: {error.strerror}."
                 ) from error
             if self._wait_until_gone():
+                _remove_sockets(found.sockets, self.data)
                 return True
         raise self._failure("The embedded database does not stop")
 
@@ -220,6 +221,16 @@ class Cluster:
         complaints = [line for line in lines[-50:] if any(word in line for word in words)]
         reason = f": {complaints[-1].strip()}" if complaints else ""
         return StoreError(f"{what}{reason}.", f"The server's log is {self.log}.")
+
+
+def _remove_sockets(folder: Path, data: Path) -> None:
+    """Removes a socket folder of its own; one that cannot be is used again by the next start."""
+    if folder == data:
+        return
+    try:
+        folder.rmdir()
+    except OSError as error:
+        _log.info("%s was left: %s", folder, error.strerror)
 
 
 def _sync(folder: Path) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from types import ModuleType
 
 from facefind.errors import FacefindError
-from scripts.evaluation import detection
+from scripts.evaluation import detection, who
 
 REPO = Path(__file__).resolve().parent.parent.parent
 
-COMMANDS: dict[str, ModuleType] = {"detection": detection}
+COMMANDS: dict[str, ModuleType] = {"detection": detection, "who": who}
 """Modules with ``add_arguments(parser)`` and ``run(arguments)``; a docstring is the help."""
 
 

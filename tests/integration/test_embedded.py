@@ -223,7 +223,10 @@ def test_stop_refuses_while_others_use_it_unless_forced(home: Path) -> None:
 def test_homes_with_long_and_odd_names(folder: Path, name: str) -> None:
     with embedded_server(folder / name) as url, connected(url) as connection:
         assert rows(connection, "SELECT 1") == [(1,)]
+        sockets = Path(connection.info.host)
+        assert sockets.is_dir()
     assert server_url(folder / name) is None
+    assert sockets.exists() == (sockets.name == "data")
 
 
 def test_a_socket_folder_that_another_user_could_enter_is_refused(
