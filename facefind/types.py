@@ -53,12 +53,27 @@ class Detection:
             raise ValueError(f"landmarks have shape {self.landmarks.shape}, expected (5, 2)")
 
 
+class Embeddings(NamedTuple):
+    """What an embedder says of N chips.
+
+    Attributes:
+        vectors: (N, D) float32.
+        asymmetry: (N,) float32, the L2 distance between the unit embeddings of each chip and of its
+            mirror image: small where a true face is well aligned. None from embedders that do
+            not look at mirror images.
+    """
+
+    vectors: FloatArray
+    asymmetry: FloatArray | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """A detected face with its embedding, (D,) float32."""
+    """A detected face with its embedding, (D,) float32, and its asymmetry; see `Embeddings`."""
 
     detection: Detection
     embedding: FloatArray
+    asymmetry: float | None = None
 
     def __post_init__(self) -> None:
         if self.embedding.ndim != 1:

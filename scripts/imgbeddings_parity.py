@@ -76,7 +76,7 @@ def _compare(case: Case, theirs: Any, ours: ClipEmbedder) -> float:
     expected = theirs.to_embeddings(case.picture)
     inputs = theirs.process_inputs([case.picture])["pixel_values"][0]
     before = float(np.abs(pixel_values(case.chip) - inputs).max())
-    embedded = ours.embed([case.chip])
+    embedded = ours.embed([case.chip]).vectors
     if expected.shape != (1, DIMENSION) or embedded.shape != expected.shape:
         raise SystemExit(f"{case.name}: shapes {expected.shape} and {embedded.shape}")
     difference = float(np.abs(embedded - expected).max())

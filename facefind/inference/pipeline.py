@@ -18,7 +18,7 @@ from facefind.inference.detectors.haar import HaarDetector, HaarSettings
 from facefind.inference.embedders import clip, dlib_resnet
 from facefind.inference.protocols import Aligner, Detector, Embedder, Model, Parts
 from facefind.inference.session import Session, check_runtime
-from facefind.types import Detection, Face, FloatArray, Image, SettingValue
+from facefind.types import Detection, Embeddings, Face, Image, SettingValue
 
 DEFAULT_PIPELINE = "dlib"
 
@@ -111,8 +111,9 @@ class Pipeline:
             InferenceError: The picture cannot be processed.
         """
         detections = self.detect(image)
-        vectors = self.embed(image, detections)
-        return [Face(*pair) for pair in zip(detections, vectors, strict=True)]
+        vectors, asymmetry = self.embed(image, detections)
+        measured = [None] * len(detections) if asymmetry is None else asymmetry.tolist()
+        return [Face(*parts) for parts in zip(detections, vectors, measured, strict=True)]
 
     def detect(self, image: Image) -> list[Detection]:
         """The faces without embeddings: best score first, equal ones from the top, then left.
@@ -128,20 +129,20 @@ class Pipeline:
             raise InferenceError("The detector answered with an impossible box.")
         return sorted(found, key=lambda face: (-face.score, face.box.y, face.box.x))
 
-    def embed(self, image: Image, detections: Sequence[Detection]) -> FloatArray:
-        """The embeddings of faces in a picture, (N, D) float32, in the order given.
+    def embed(self, image: Image, detections: Sequence[Detection]) -> Embeddings:
+        """The embeddings of faces in a picture, in the order given.
 
         Raises:
             InferenceError: A face cannot be embedded.
         """
         with _opencv_errors():
             chips = self._parts.align(image, detections)
-        vectors = self._parts.embedder.embed(chips)
+        vectors, asymmetry = self._parts.embedder.embed(chips)
         if vectors.shape != (len(detections), self.spec.dimension):
             raise InferenceError(f"The embedder answered with shape {vectors.shape}.")
         if not np.isfinite(vectors).all():
             raise InferenceError("The embedder answered with values that are not finite.")
-        return vectors.astype(np.float32, copy=False)
+        return Embeddings(vectors.astype(np.float32, copy=False), asymmetry)
 
 
 def resolve_settings(name: str, overrides: Mapping[str, object]) -> dict[str, SettingValue]:

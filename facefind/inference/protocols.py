@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
-from facefind.types import Detection, FloatArray, Image
+from facefind.types import Detection, Embeddings, Image
 
 
 class Model(Protocol):
@@ -39,8 +39,8 @@ class Aligner(Protocol):
 class Embedder(Protocol):
     """Turns chips into vectors."""
 
-    def embed(self, chips: Sequence[Image]) -> FloatArray:
-        """(N, D) float32, one row per chip, in their order; N may be 0."""
+    def embed(self, chips: Sequence[Image]) -> Embeddings:
+        """One row per chip, in their order; there may be none."""
 
 
 class Parts(NamedTuple):

@@ -139,9 +139,9 @@ def test_embeddings_depend_on_neither_batch_nor_threads(
     chips = [align(image, pipeline.detect(image))[0] for image in portraits]
     many = [*chips, *(np.roll(chip, shift, axis=1) for shift in range(1, 11) for chip in chips)]
     alone = DlibResnetEmbedder(Session(weights, threads=1))
-    expected = np.concatenate([alone.embed([chip]) for chip in many])
+    expected = np.concatenate([alone.embed([chip]).vectors for chip in many])
     for threads in (1, 2, 3):
-        together = DlibResnetEmbedder(Session(weights, threads)).embed(many)
+        together = DlibResnetEmbedder(Session(weights, threads)).embed(many).vectors
         assert np.abs(together - expected).max() <= 1e-5
 
 

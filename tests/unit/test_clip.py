@@ -143,7 +143,7 @@ def test_grey_crops_of_no_faces() -> None:
 def test_one_row_per_chip_in_their_order_fed_one_by_one() -> None:
     network = Network()
     chips = [np.full((30, 30, 3), level, np.uint8) for level in (200, 10, 100)]
-    rows = ClipEmbedder(network).embed(chips)
+    rows = ClipEmbedder(network).embed(chips).vectors
     assert rows.shape == (3, DIMENSION)
     assert rows.dtype == np.float32
     assert [fed.shape for fed in network.fed] == [(1, 3, 224, 224)] * 3
@@ -152,12 +152,14 @@ def test_one_row_per_chip_in_their_order_fed_one_by_one() -> None:
 
 def test_vectors_are_not_scaled_to_unit_length() -> None:
     answer = np.full((1, DIMENSION), 2.5, np.float32)
-    np.testing.assert_array_equal(ClipEmbedder(Network(answer)).embed([speckled(5, 5)]), answer)
+    np.testing.assert_array_equal(
+        ClipEmbedder(Network(answer)).embed([speckled(5, 5)]).vectors, answer
+    )
 
 
 def test_no_chips_give_no_rows() -> None:
     network = Network()
-    assert ClipEmbedder(network).embed([]).shape == (0, DIMENSION)
+    assert ClipEmbedder(network).embed([]).vectors.shape == (0, DIMENSION)
     assert network.fed == []
 
 

@@ -44,7 +44,7 @@ def chip(left: int, right: int) -> Image:
 
 def test_embed_averages_chip_and_mirror_image_and_scales_to_unit_length() -> None:
     network = FakeNetwork()
-    (row,) = DlibResnetEmbedder(network).embed([chip(60, 20)])
+    (row,) = DlibResnetEmbedder(network).embed([chip(60, 20)]).vectors
     assert row[:2] == pytest.approx([np.sqrt(0.5)] * 2)
     assert row.dtype == np.float32
     (batch,) = network.batches
@@ -59,7 +59,7 @@ def test_embed_keeps_the_order_over_several_batches_of_bounded_size() -> None:
     chips[17] = np.zeros((CHIP_SIZE, CHIP_SIZE, 3), np.uint8)
     chips[17][0, 0, 0] = 5
     chips[17][:, :, 1] = 9
-    rows = DlibResnetEmbedder(network).embed(chips)
+    rows = DlibResnetEmbedder(network).embed(chips).vectors
     assert rows.shape == (30, DIMENSION)
     assert max(len(batch) for batch in network.batches) <= 16
     assert sum(len(batch) for batch in network.batches) == 60
@@ -70,7 +70,7 @@ def test_embed_keeps_the_order_over_several_batches_of_bounded_size() -> None:
 
 def test_embed_nothing() -> None:
     network = FakeNetwork()
-    assert DlibResnetEmbedder(network).embed([]).shape == (0, DIMENSION)
+    assert DlibResnetEmbedder(network).embed([]).vectors.shape == (0, DIMENSION)
     assert network.batches == []
 
 

@@ -20,7 +20,7 @@ from facefind.inference.pipeline import (
     resolve_settings,
 )
 from facefind.inference.protocols import Parts
-from facefind.types import Box, Detection, FloatArray, Image
+from facefind.types import Box, Detection, Embeddings, Image
 
 IMAGE = np.zeros((40, 60, 3), np.uint8)
 DIMENSION = PIPELINES["dlib"].dimension
@@ -42,11 +42,11 @@ class FakeEmbedder:
     ) -> None:
         self.dimension, self.value, self.extra = dimension, value, extra
 
-    def embed(self, chips: Sequence[Image]) -> FloatArray:
+    def embed(self, chips: Sequence[Image]) -> Embeddings:
         rows = np.zeros((len(chips) + self.extra, self.dimension), np.float32)
         for row, chip in zip(rows, chips, strict=False):
             row[0] = len(chip) if self.value is None else self.value
-        return rows
+        return Embeddings(rows)
 
 
 def chips_of_box_height(image: Image, detections: Sequence[Detection]) -> list[Image]:

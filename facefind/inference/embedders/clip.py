@@ -17,7 +17,7 @@ from facefind.errors import InferenceError, WeightsError
 from facefind.geometry import crop
 from facefind.inference.detectors.haar import grey
 from facefind.inference.protocols import Model
-from facefind.types import Detection, FloatArray, Image
+from facefind.types import Detection, Embeddings, FloatArray, Image
 
 SIDE = 224
 DIMENSION = 768
@@ -44,15 +44,15 @@ class ClipEmbedder:
     def __init__(self, model: Model) -> None:
         self._model = model
 
-    def embed(self, chips: Sequence[Image]) -> FloatArray:
-        """(N, 768) float32, one row per RGB chip of any size.
+    def embed(self, chips: Sequence[Image]) -> Embeddings:
+        """Vectors (N, 768), one row per RGB chip of any size.
 
         Raises:
             InferenceError: A chip is empty, or the network's answer is not finite.
             WeightsError: The network's answer has another shape, so it is another network.
         """
         rows = [self._embed_one(chip) for chip in chips]
-        return np.stack(rows) if rows else np.zeros((0, DIMENSION), np.float32)
+        return Embeddings(np.stack(rows) if rows else np.zeros((0, DIMENSION), np.float32))
 
     def _embed_one(self, chip: Image) -> FloatArray:
         # One by one, as the article does: the published network quantises over its whole input,

@@ -14,7 +14,7 @@ import numpy as np
 from facefind.errors import InferenceError
 from facefind.geometry import similarity_transform, warp
 from facefind.inference.protocols import Model
-from facefind.types import Detection, FloatArray, Image
+from facefind.types import Detection, Embeddings, FloatArray, Image
 
 CHIP_SIZE = 150
 DIMENSION = 128
@@ -55,21 +55,26 @@ class DlibResnetEmbedder:
     def __init__(self, model: Model) -> None:
         self._model = model
 
-    def embed(self, chips: Sequence[Image]) -> FloatArray:
-        """(N, 128) float32 of unit length, one row per chip (150, 150, 3)."""
+    def embed(self, chips: Sequence[Image]) -> Embeddings:
+        """Vectors (N, 128) of unit length, one row per chip (150, 150, 3), and their asymmetry."""
         if not chips:
-            return np.zeros((0, DIMENSION), np.float32)
+            return Embeddings(np.zeros((0, DIMENSION), np.float32), np.zeros(0, np.float32))
         pairs = [view for chip in chips for view in (chip, chip[:, ::-1])]
         raw = np.concatenate(
             [self._embed_raw(pairs[i : i + _BATCH]) for i in range(0, len(pairs), _BATCH)]
         )
-        mean = raw.reshape(len(chips), 2, -1).mean(axis=1)
+        both = raw.reshape(len(chips), 2, -1)
         # A network that answers zeros or NaN gives NaN here, which the pipeline refuses.
         with np.errstate(invalid="ignore"):
-            unit: FloatArray = mean / np.linalg.norm(mean, axis=1, keepdims=True)
-        return unit
+            chip, mirrored = _unit(both).transpose(1, 0, 2)
+            return Embeddings(_unit(both.mean(axis=1)), np.linalg.norm(chip - mirrored, axis=1))
 
     def _embed_raw(self, chips: Sequence[Image]) -> FloatArray:
         blob = np.stack(chips).transpose(0, 3, 1, 2).astype(np.float32)
         (embeddings,) = self._model.run({"chips": blob})
         return np.asarray(embeddings, np.float32)
+
+
+def _unit(vectors: FloatArray) -> FloatArray:
+    scaled: FloatArray = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return scaled
