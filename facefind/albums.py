@@ -19,7 +19,7 @@ from facefind.placing import Mode, Placed
 from facefind.types import Match
 
 ALBUMS_NAME = "albums.json"
-RECORD_NAME = ".facefind-albums.json"
+RECORD_NAME = images.ALBUMS_RECORD
 
 Record = dict[str, Placed]
 """Path inside the output folder (with "/") -> what facefind put there."""

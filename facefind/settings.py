@@ -93,7 +93,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"The config file {path} cannot be read: {error.strerror}.") from error
     try:
-        config = tomllib.loads(text)
+        config: dict[str, Any] = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"The config file {path} is not valid TOML: {error}.") from error
     unknown = set(config) - {"database_url", "threads"}

@@ -134,7 +134,7 @@ class Match:
     """A photo that shows the person asked about, by its nearest face.
 
     Attributes:
-        photo: One path that holds the content and was there at the last ingest.
+        photo: The first known of the content's paths that were there at the last ingest.
         distance: L2 distance of the nearest face's embedding to the probe.
         box: That face's box.
         taken_at: UTC, or None.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from facefind.images.decode import decode
-from facefind.images.discover import discover
+from facefind.images.discover import ALBUMS_RECORD, discover
 from facefind.images.draw import draw_faces
 from facefind.images.files import FileContent, read_file, stamp
 from facefind.images.photo import read_photo
 from facefind.images.save import save_jpeg
 
 __all__ = [
+    "ALBUMS_RECORD",
     "FileContent",
     "decode",
     "discover",

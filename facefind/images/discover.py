@@ -36,14 +36,19 @@ _LEFT_OUT = frozenset(
 )
 
 
+ALBUMS_RECORD = ".facefind-albums.json"
+"""A folder that holds this file was written by facefind: what is in it came from elsewhere."""
+
+
 def discover(paths: Iterable[Path], on_error: OnError | None = None) -> Iterator[Path]:
     """The picture files among ``paths`` and in the folders among them.
 
     A file named outright is yielded whatever it is. In folders, walked in the order of their
     names, a file counts when its content begins like a picture's, whatever its name, and when its
     extension promises a picture, whatever its content (so that a damaged one is reported, not
-    overlooked). Hidden entries and the litter of operating systems are left out. Links are
-    followed; every file and folder is visited once, however many links lead there.
+    overlooked). Hidden entries, the litter of operating systems and facefind's own albums are left
+    out. Links are followed; every file and folder is visited once, however many links lead there,
+    and a file that lies in one of the folders is yielded where it lies.
 
     Args:
         paths: Files and folders.
@@ -83,8 +88,10 @@ class _Walk:
         self._on_error = on_error
         self._files: set[str] = set()
         self._folders: set[tuple[int, int]] = set()
+        self._tops: list[Path] = []
 
     def run(self, named: list[tuple[Path, int]]) -> Iterator[Path]:
+        self._tops = [Path(os.path.realpath(path)) for path, kind in named if stat.S_ISDIR(kind)]
         for path, kind in named:
             if kind == stat.S_IFREG:
                 yield from self._once(path)
@@ -103,8 +110,15 @@ class _Walk:
         while waiting:
             files, folders = self._list(waiting.pop())
             for file in files:
-                yield from self._once(file)
+                if not (file.is_symlink() and self._is_met_later(file)):
+                    yield from self._once(file)
             waiting.extend(reversed(folders))
+
+    def _is_met_later(self, link: Path) -> bool:
+        """Whether the file that a link leads to is one that the walk itself comes to."""
+        real = Path(os.path.realpath(link))
+        inside = [real.relative_to(top) for top in self._tops if real.is_relative_to(top)]
+        return any(not any(map(_is_left_out, path.parts)) for path in inside)
 
     def _list(self, folder: Path) -> tuple[list[Path], list[Path]]:
         """The pictures and the folders directly in ``folder``, sorted; none if seen before."""
@@ -128,10 +142,13 @@ class _Walk:
             if (status.st_dev, status.st_ino) in self._folders:
                 return []
             self._folders.add((status.st_dev, status.st_ino))
-            entries = [path for path in folder.iterdir() if not _is_left_out(path.name)]
+            entries = list(folder.iterdir())
         except OSError as error:
             self._on_error(folder, plain_reason(error))
             return []
+        if any(path.name == ALBUMS_RECORD for path in entries):
+            return []
+        entries = [path for path in entries if not _is_left_out(path.name)]
         return sorted(entries, key=os.fsencode)
 
     def _report_lost(self, path: Path, error: OSError) -> None:

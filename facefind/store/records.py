@@ -67,7 +67,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class EventPhoto:
-    """A content that was searched for faces, under the first of its paths that is there."""
+    """A content that was searched for faces, at the first known of its paths that are there."""
 
     path: Path
     taken_at: datetime | None

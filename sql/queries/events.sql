@@ -45,13 +45,13 @@ WHERE p.event_id = %(event)s AND p.missing_since IS NULL
   AND (p.error IS NOT NULL OR c.state = 'failed')
 ORDER BY p.path;
 
--- One row per content that was searched for faces and is still there, under its first path.
+-- One row per content that was searched for faces and is still there, under the path where it was seen first.
 -- name: event_photos
 SELECT there.path, p.taken_at, (SELECT count(*) FROM faces f WHERE f.event_photo_id = c.id)
 FROM event_photos c
 JOIN photos p ON p.id = c.photo_id
 JOIN LATERAL (SELECT path FROM event_paths
               WHERE event_photo_id = c.id AND missing_since IS NULL
-              ORDER BY path LIMIT 1) there ON true
+              ORDER BY id LIMIT 1) there ON true
 WHERE c.event_id = %(event)s AND c.state = 'done'
 ORDER BY there.path;

@@ -32,7 +32,7 @@ FROM (
 JOIN events e ON e.id = nearest.event_id
 JOIN LATERAL (SELECT path FROM event_paths
               WHERE event_photo_id = nearest.event_photo_id AND missing_since IS NULL
-              ORDER BY path LIMIT 1) there ON true
+              ORDER BY id LIMIT 1) there ON true
 WHERE %(max_distance)s::float8 IS NULL OR nearest.distance <= %(max_distance)s
 ORDER BY nearest.distance, there.path
 LIMIT %(limit)s;
@@ -61,5 +61,5 @@ FROM (
 JOIN events e ON e.id = nearest.event_id
 JOIN LATERAL (SELECT path FROM event_paths
               WHERE event_photo_id = nearest.event_photo_id AND missing_since IS NULL
-              ORDER BY path LIMIT 1) there ON true
+              ORDER BY id LIMIT 1) there ON true
 ORDER BY nearest.distance, there.path;

@@ -132,7 +132,7 @@ def test_the_same_content_is_one_photo_at_two_paths(
     assert put(store, event, "/b.jpg", 0.1, content="same")
     assert not put(store, event, "/a.jpg", 0.1, content="same")
     assert counts(sql) == {"photos": 1, "event_photos": 1, "event_paths": 2, "faces": 1}
-    assert found(store, event) == [("/a.jpg", 0.1)]
+    assert found(store, event) == [("/b.jpg", 0.1)]
 
 
 def test_the_same_content_in_two_events(store: Repository, event: Event, sql: Any) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from facefind.errors import UsageError
-from facefind.images import discover
+from facefind.images import ALBUMS_RECORD, discover
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(60)
 
@@ -216,3 +216,23 @@ def test_a_plain_user_gets_the_report_for_real(tmp_path: Path, locked: Path) -> 
         [sys.executable, "-c", code, str(locked)], capture_output=True, text=True, check=True
     )
     assert result.stdout == "locked permission denied\n"
+
+
+def test_a_linked_photo_is_yielded_where_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "best of").mkdir()
+    photo = put(tmp_path / "photos" / "a.jpg")
+    (tmp_path / "best of" / "a.jpg").symlink_to(photo)
+    assert list(discover([tmp_path])) == [photo]
+
+
+def test_a_link_to_a_hidden_photo_counts(tmp_path: Path) -> None:
+    link = tmp_path / "a.jpg"
+    link.symlink_to(put(tmp_path / ".hidden" / "a.jpg"))
+    assert list(discover([tmp_path])) == [link]
+
+
+def test_albums_that_facefind_wrote_are_left_out(tmp_path: Path) -> None:
+    photo = put(tmp_path / "a.jpg")
+    put(tmp_path / "albums" / "Ann" / "a.jpg")
+    (tmp_path / "albums" / ALBUMS_RECORD).write_text("{}")
+    assert list(discover([tmp_path])) == [photo]
