@@ -75,7 +75,7 @@ class App:
     @contextmanager
     def store(self) -> Iterator[Repository]:
         """The database, started, connected and migrated."""
-        from facefind.store.db import open_store
+        from facefind.store.opening import open_store
 
         settings = self.settings
         with open_store(settings.home, settings.database_url) as repository:

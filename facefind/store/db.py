@@ -6,8 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg2
 from pgvector.psycopg2 import register_vector
@@ -16,9 +15,6 @@ from psycopg2.extensions import parse_dsn
 
 from facefind.errors import StoreError
 from facefind.store.queries import queries
-
-if TYPE_CHECKING:
-    from facefind.store.repository import Repository
 
 MINIMUM_SERVER = 140000
 MINIMUM_VECTOR = (0, 7)
@@ -69,43 +65,6 @@ def transaction(connection: Any, doing: str) -> Iterator[Any]:
             if not connection.closed:
                 connection.rollback()
             raise
-
-
-@contextmanager
-def open_store(home: Path, database_url: str | None) -> Iterator[Repository]:
-    """The store, ready for use: server started where it is the embedded one, schema up to date.
-
-    Args:
-        home: facefind's data folder; holds the embedded server's data.
-        database_url: Another server's libpq URL or ``key=value`` string; None for the embedded one.
-
-    Raises:
-        SetupError: The embedded server is not installed, or not for this system.
-        StoreError: The server cannot be started or reached, or is too old.
-        SchemaError: The database's schema is newer than this program, or cannot be migrated.
-    """
-    if database_url is not None:
-        with _repository(database_url) as repository:
-            yield repository
-        return
-    from facefind.store.embedded import embedded_server
-
-    with embedded_server(home) as url, _repository(url) as repository:
-        yield repository
-
-
-@contextmanager
-def _repository(url: str) -> Iterator[Repository]:
-    from facefind.store.migrate import migrate
-    from facefind.store.repository import Repository
-
-    connection = connect(url)
-    try:
-        migrate(connection)
-        register_vectors(connection)
-        yield Repository(connection)
-    finally:
-        connection.close()
 
 
 def connect(url: str) -> Any:

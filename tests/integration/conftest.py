@@ -18,9 +18,10 @@ from psycopg2.extensions import make_dsn
 
 from facefind.errors import SetupError
 from facefind.store.binaries import postgres_binaries
-from facefind.store.db import MINIMUM_VECTOR, connect, open_store
+from facefind.store.db import MINIMUM_VECTOR, connect
 from facefind.store.embedded import embedded_server
 from facefind.store.migrate import migrate
+from facefind.store.opening import open_store
 from facefind.store.repository import Repository
 from tests.stored import connected
 

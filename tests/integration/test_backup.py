@@ -9,7 +9,7 @@ import pytest
 
 from facefind.errors import OutputError, StoreError, UsageError
 from facefind.store.backup import backup, restore
-from facefind.store.db import open_store
+from facefind.store.opening import open_store
 from facefind.store.repository import Repository
 from tests.stored import connected, new_event, put, rows, vector
 

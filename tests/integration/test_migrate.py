@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from facefind.errors import SchemaError, StoreError
-from facefind.store.db import connect, open_store
+from facefind.store.db import connect
 from facefind.store.migrate import Migration, migrate, migrations, pending
+from facefind.store.opening import open_store
 from tests.stored import connected, finish, new_event, put, rows, start_python, vector
 
 KNOWN = migrations()
@@ -18,7 +19,7 @@ KNOWN = migrations()
 _OPEN = """
 import sys
 from pathlib import Path
-from facefind.store.db import open_store
+from facefind.store.opening import open_store
 print("ready", flush=True)
 sys.stdin.readline()
 with open_store(Path(sys.argv[1]), sys.argv[2]) as store:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from facefind.errors import StoreError, UsageError
-from facefind.store.db import open_store
+from facefind.store.opening import open_store
 from facefind.store.records import EventSummary, Failure, Forgotten, KnownFile
 from facefind.store.repository import Repository
 from facefind.types import Box, Event, FileStamp, PhotoInfo, SettingValue
@@ -36,7 +36,7 @@ EDITED = FileStamp(2000, 1_800_000_000_000_000_000)
 _RECORD_50 = """
 import sys
 from pathlib import Path
-from facefind.store.db import open_store
+from facefind.store.opening import open_store
 from tests.stored import new_event, put
 with open_store(Path(sys.argv[1]), sys.argv[2]) as store:
     event = new_event(store)

@@ -9,7 +9,8 @@ import pytest
 from psycopg2.extensions import parse_dsn
 
 from facefind.errors import StoreError
-from facefind.store.db import connect, describe, open_store, register_vectors
+from facefind.store.db import connect, describe, register_vectors
+from facefind.store.opening import open_store
 from facefind.store.queries import queries
 from tests.stored import new_event, put, rows, vector
 
