@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from facefind import images, placing
 from facefind.errors import UsageError
+from facefind.inference.protocols import FaceFinder
 from facefind.placing import Mode, Placed
-from facefind.types import Match
+from facefind.search import FailedPortrait, Portrait, combine, read_portraits
+from facefind.store.records import EventPhoto
+from facefind.types import Box, Event, FloatArray, Match
 
 ALBUMS_NAME = "albums.json"
 RECORD_NAME = images.ALBUMS_RECORD
@@ -67,8 +70,8 @@ class AlbumsReport:
     gone: tuple[Path, ...]
 
 
-def portrait_sets(folder: Path) -> list[PortraitSet]:
-    """The people of a portraits folder, by name.
+def portrait_sets(folder: Path) -> tuple[list[PortraitSet], list[FailedPortrait]]:
+    """The people of a portraits folder, by name, and what could not be looked into.
 
     A file stands for the person it is named after; a sub-folder holds several pictures of the
     person it is named after; files and folders of one name are one person.
@@ -79,37 +82,128 @@ def portrait_sets(folder: Path) -> list[PortraitSet]:
     if not folder.is_dir():
         raise UsageError(f"The portraits folder {folder} is not a folder.")
     people: dict[str, list[Path]] = defaultdict(list)
-    for picture in images.discover([folder]):
-        inside = picture.relative_to(folder)
-        people[inside.parts[0] if len(inside.parts) > 1 else inside.stem].append(picture)
-    if not people:
+    failed: list[FailedPortrait] = []
+
+    def fail(path: Path, reason: str) -> None:
+        failed.append(FailedPortrait(path, f"{path}: {reason}"))
+
+    for picture in images.discover([folder], on_error=fail):
+        people[person_of(picture, folder)].append(picture)
+    if not people and not failed:
         raise UsageError(
             f"There are no pictures in {folder}.",
             "Put one portrait per person there, named after the person.",
         )
-    return [PortraitSet(name, tuple(pictures)) for name, pictures in sorted(people.items())]
+    return [PortraitSet(name, tuple(pictures)) for name, pictures in sorted(people.items())], failed
 
 
-def one_person_per_face(answers: Mapping[str, Sequence[Match]]) -> dict[str, list[Match]]:
-    """Gives a face that is near several people to the nearest of them alone."""
-    nearest: dict[tuple[object, ...], float] = {}
-    for matches in answers.values():
+def person_of(path: Path, folder: Path) -> str:
+    """The name of the person whom a file or sub-folder in a portraits folder stands for."""
+    inside = path.relative_to(folder)
+    return inside.parts[0] if len(inside.parts) > 1 or path.is_dir() else inside.stem
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who is asked about.
+
+    Attributes:
+        probes: By name, the portraits that can be used.
+        failed: Portraits that cannot.
+        unknown: People of whom no portrait can be used.
+    """
+
+    probes: Mapping[str, Sequence[Portrait]]
+    failed: tuple[FailedPortrait, ...]
+    unknown: frozenset[str]
+
+
+def read_people(folder: Path, finder: FaceFinder) -> People:
+    """The people of a portraits folder, ready to be asked about.
+
+    Raises:
+        UsageError: As `portrait_sets`.
+    """
+    sets, failed = portrait_sets(folder)
+    probes = {}
+    for person in sets:
+        portraits, unusable = read_portraits(person.pictures, finder)
+        failed += unusable
+        if portraits:
+            probes[person.name] = portraits
+    unknown = {person_of(portrait.path, folder) for portrait in failed} - probes.keys()
+    return People(probes, tuple(failed), frozenset(unknown))
+
+
+class AlbumsStore(Protocol):
+    """What albums ask of the store; `facefind.store.repository.Repository` provides it."""
+
+    def faces_within(
+        self, probe: FloatArray, events: Sequence[Event], *, max_distance: float
+    ) -> list[Match]:
+        """Every face of the events that near, not one for each photo."""
+
+
+def find_people(
+    people: People, *, store: AlbumsStore, events: Sequence[Event], threshold: float | None
+) -> dict[str, list[Match]]:
+    """The photos of each person, one match for each.
+
+    Args:
+        threshold: The pipeline's; without one nobody can be told from anybody.
+
+    Raises:
+        UsageError: There is no threshold.
+    """
+    if threshold is None:
+        raise UsageError(
+            f"Pipeline {events[0].pipeline} has no measured threshold, so it cannot tell who is in "
+            "a photo.",
+            "Ingest the photos under another --event with the default pipeline for albums.",
+        )
+    return one_person_per_face(
+        {
+            name: store.faces_within(combine(portraits), events, max_distance=threshold)
+            for name, portraits in people.probes.items()
+        }
+    )
+
+
+def one_person_per_face(faces: Mapping[str, Sequence[Match]]) -> dict[str, list[Match]]:
+    """The photos of each person, every face counting for the person it is nearest to.
+
+    Args:
+        faces: By person, every face near enough to be theirs.
+
+    Returns:
+        By person, one match for each photo, its nearest face.
+    """
+    nearest: dict[tuple[int, Box], float] = {}
+    for matches in faces.values():
         for match in matches:
-            face = (match.event, match.photo, match.box)
+            face = (match.photo_id, match.box)
             nearest[face] = min(match.distance, nearest.get(face, match.distance))
-    return {
-        name: [m for m in matches if m.distance <= nearest[(m.event, m.photo, m.box)]]
-        for name, matches in answers.items()
-    }
+    return {name: _one_per_photo(matches, nearest) for name, matches in faces.items()}
+
+
+def _one_per_photo(
+    matches: Sequence[Match], nearest: Mapping[tuple[int, Box], float]
+) -> list[Match]:
+    best: dict[int, Match] = {}
+    for match in sorted(matches, key=lambda match: match.distance):
+        if match.distance <= nearest[(match.photo_id, match.box)]:
+            best.setdefault(match.photo_id, match)
+    return list(best.values())
 
 
 def write_albums(
     out: Path,
     answers: Mapping[str, Sequence[Match]],
     *,
-    photos: Iterable[Path],
+    photos: Sequence[EventPhoto],
     mode: Mode = "link",
     min_photos: int = 1,
+    keep: Collection[str] = (),
 ) -> AlbumsReport:
     """Writes one folder per person and `albums.json`, changing only what has changed.
 
@@ -118,23 +212,47 @@ def write_albums(
         answers: The photos of each person.
         photos: Every photo that was searched, to tell which show none of the people.
         min_photos: People with fewer photos get no folder.
+        keep: People who could not be asked about; their albums stay as they are.
 
     Raises:
+        UsageError: The folder holds the event's own photos, or its record is damaged.
         OutputError: Something cannot be written; what is there is whole and remembered.
     """
+    _refuse_photo_folder(out, photos)
     placing.make_folder(out)
     before = _read_record(out)
     albums, plan, gone = _plan(out, answers, before, mode, min_photos)
+    for path, placed in before.items():
+        if path.split("/")[0] in keep and placing.is_intact(out / path, placed):
+            plan[path] = placed
     # Remembered before anything is written: after a crash the next run knows what is its own.
     _write_record(out, {**before, **plan})
     written = _place_new(out, plan, before)
     removed, left_alone = _remove_stale(out, plan, before)
     _write_record(out, plan)
-    shown = {match.photo for album in albums for match in album.matches}
-    without = tuple(photo for photo in photos if photo not in shown)
+    without = _without_people(photos, answers)
     _write_listing(out, albums, without)
     kept = len(plan) - written
     return AlbumsReport(tuple(albums), without, written, kept, removed, left_alone, tuple(gone))
+
+
+def _refuse_photo_folder(out: Path, photos: Sequence[EventPhoto]) -> None:
+    top = out.resolve()
+    inside = next((photo.path for photo in photos if photo.path.is_relative_to(top)), None)
+    if inside is not None:
+        raise UsageError(
+            f"{out} holds photos of the event itself, such as {inside}.",
+            "Give the albums a folder of their own; it may lie inside the photos' folder.",
+        )
+
+
+def _without_people(
+    photos: Sequence[EventPhoto], answers: Mapping[str, Sequence[Match]]
+) -> tuple[Path, ...]:
+    shown = {match.photo_id for matches in answers.values() for match in matches}
+    # A content may be in several events, and is listed once.
+    without = {photo.photo_id: photo.path for photo in photos if photo.photo_id not in shown}
+    return tuple(without.values())
 
 
 def _plan(
@@ -146,11 +264,11 @@ def _plan(
 ) -> tuple[list[Album], Record, list[Path]]:
     """Which file goes where; photos that are gone are left out and listed."""
     taken = {name.casefold() for name in (ALBUMS_NAME, RECORD_NAME)}
-    taken |= {entry.name.casefold() for entry in out.iterdir() if not entry.is_dir()}
+    taken |= {name.casefold() for name in placing.names_in(out) if not (out / name).is_dir()}
     albums, plan, gone = [], Record(), []
     for name, matches in answers.items():
-        there = [match for match in matches if match.photo.exists()]
-        gone += [match.photo for match in matches if not match.photo.exists()]
+        there = [match for match in matches if placing.is_there(match.photo)]
+        gone += [match.photo for match in matches if match not in there]
         folder, files = "", {}
         if len(there) >= max(min_photos, 1):
             folder = placing.free_name(name, taken)
@@ -243,7 +361,11 @@ def _read_record(out: Path) -> Record:
     if text is None:
         return {}
     try:
-        return {path: Placed(**placed) for path, placed in json.loads(text).items()}
+        record = {path: Placed(**placed) for path, placed in json.loads(text).items()}
+        # The folder may come from somebody else: nothing outside of it is ours.
+        if any(path.count("/") != 1 or {"", ".", ".."} & set(path.split("/")) for path in record):
+            raise ValueError("a path leads out of the folder")
+        return record
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{out / RECORD_NAME} is damaged, so facefind cannot tell which files are its own.",

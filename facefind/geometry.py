@@ -48,13 +48,6 @@ def nms(boxes: FloatArray, scores: FloatArray, iou: float) -> NDArray[np.intp]:
     return np.asarray(kept, np.intp)
 
 
-def clip_box(box: Box, width: int, height: int) -> Box:
-    """The part of a box that lies inside a picture; of zero size when there is none."""
-    left, right = np.clip((box.x, box.x + box.w), 0, width)
-    top, bottom = np.clip((box.y, box.y + box.h), 0, height)
-    return Box(float(left), float(top), float(right - left), float(bottom - top))
-
-
 # --- pictures and detections together ------------------------------------------------------------
 
 
@@ -73,10 +66,16 @@ def turn(image: Image, quarter_turns: int) -> Image:
     return np.ascontiguousarray(np.rot90(image, quarter_turns))
 
 
-def enlarge(image: Image, factor: float) -> Image:
-    """The picture scaled up; its width and height are rounded to whole pixels."""
-    method = cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=method), np.uint8)
+def grey(image: Image) -> NDArray[np.uint8]:
+    """The picture's brightness, (H, W), with the weights that OpenCV gives the three colours."""
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+
+
+def scaled(image: Image, factor: float) -> Image:
+    """The picture at ``factor`` times its size, each side rounded to whole pixels, at least one."""
+    height, width = (max(1, round(side * factor)) for side in image.shape[:2])
+    method = cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
+    return np.asarray(cv2.resize(image, (width, height), interpolation=method), np.uint8)
 
 
 def unturn_box(box: Box, quarter_turns: int, width: int, height: int) -> Box:

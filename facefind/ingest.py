@@ -17,17 +17,11 @@ from typing import Literal, Protocol
 
 from facefind import images
 from facefind.errors import PhotoError, UsageError
+from facefind.inference.protocols import FaceFinder
 from facefind.store.records import EventSummary, KnownFile
-from facefind.types import Event, Face, FileStamp, Image, PhotoInfo, SettingValue
+from facefind.types import Event, Face, FileStamp, PhotoInfo
 
 log = logging.getLogger(__name__)
-
-
-class FaceFinder(Protocol):
-    """Anything that finds and embeds the faces of an upright RGB picture (H, W, 3) uint8."""
-
-    def find_faces(self, image: Image) -> list[Face]:
-        """The faces, each with its embedding."""
 
 
 class IngestStore(Protocol):
@@ -115,46 +109,6 @@ class _Tally:
     contents: set[str] = field(default_factory=set)
 
 
-def check_binding(
-    event: Event, pipeline: str | None, overrides: Mapping[str, SettingValue]
-) -> None:
-    """Refuses a pipeline or setting that differs from what the event's faces were found with.
-
-    Args:
-        pipeline: The pipeline asked for; None accepts the event's own.
-        overrides: The settings asked for, by full key ("detector.threshold").
-
-    Raises:
-        UsageError: They differ: one event's vectors must all be comparable.
-    """
-    asked = dict(overrides)
-    hint = "Give another --event NAME to ingest the same photos with other settings."
-    if pipeline is not None and pipeline != event.pipeline:
-        raise UsageError(
-            f'Event "{event.name}" was ingested with pipeline {event.pipeline}, not {pipeline}.',
-            hint,
-        )
-    for key, value in asked.items():
-        recorded = event.settings.get(key)
-        if recorded != value:
-            raise UsageError(
-                f'Event "{event.name}" was ingested with {key}={recorded}, not {value}.', hint
-            )
-
-
-def check_weights(event: Event, fingerprint: str) -> None:
-    """Refuses weights other than those that the event's vectors were made with.
-
-    Raises:
-        UsageError: They differ, so distances would mean nothing.
-    """
-    if event.fingerprint != fingerprint:
-        raise UsageError(
-            f'Event "{event.name}" was ingested with other weights of pipeline {event.pipeline}.',
-            "Give another --event NAME to ingest the photos again with today's weights.",
-        )
-
-
 def default_event_name(paths: Sequence[Path]) -> str:
     """The event's name where none is given: that of the folder the photos are in.
 
@@ -168,43 +122,67 @@ def default_event_name(paths: Sequence[Path]) -> str:
     return os.fsencode(names.pop()).decode("utf-8", "replace")
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The photos under some paths, before any is read.
+
+    Attributes:
+        tops: The paths, with links and ".." resolved, so that a photo has one name however it is
+            reached.
+        photos: The picture files in them.
+        unlisted: Folders and files that could not be looked into.
+    """
+
+    tops: tuple[Path, ...]
+    photos: tuple[Path, ...]
+    unlisted: tuple[FailedPhoto, ...]
+
+
+def find_photos(paths: Sequence[Path]) -> Found:
+    """Walks folders for picture files.
+
+    Raises:
+        UsageError: A path does not exist.
+    """
+    tops = tuple(resolved(path) for path in paths)
+    unlisted: list[FailedPhoto] = []
+    photos = tuple(
+        images.discover(tops, on_error=lambda path, why: unlisted.append(FailedPhoto(path, why)))
+    )
+    return Found(tops, photos, tuple(unlisted))
+
+
 def ingest(
-    paths: Sequence[Path],
+    found: Found,
     *,
     event: Event,
     store: IngestStore,
     finder: FaceFinder,
     retry_failed: bool = False,
-    progress: Callable[[Iterable[Path]], Iterable[Path]] = lambda found: found,
+    progress: Callable[[Iterable[Path]], Iterable[Path]] = lambda photos: photos,
     stop: Callable[[], bool] = lambda: False,
 ) -> IngestReport:
-    """Stores the faces of every photo under `paths`.
+    """Stores the faces of photos.
 
     Args:
-        paths: Files and folders; folders are walked.
         finder: The event's pipeline.
         retry_failed: Try again what failed before and is unchanged.
         progress: Wraps the list of files, as tqdm does.
         stop: Asked before each photo; True ends the run after what is stored.
 
     Raises:
-        UsageError: A path does not exist.
         StoreError: The database failed; everything stored so far stays.
     """
     started = time.monotonic()
     tally = _Tally()
     known = store.known_files(event.id)
-    unlisted: list[FailedPhoto] = []
-    found = list(
-        images.discover(paths, on_error=lambda p, why: unlisted.append(FailedPhoto(p, why)))
-    )
     interrupted = False
-    for path in progress(found):
+    for path in progress(found.photos):
         if stop():
             interrupted = True
             break
         _ingest_file(path, event, store, finder, known, retry_failed, tally)
-    missing = [] if interrupted else _gone(paths, known, tally)
+    missing = [] if interrupted else _gone(found.tops, known, tally)
     store.mark_missing(event.id, missing)
     summary = store.summary(event.id)
     return IngestReport(
@@ -214,16 +192,29 @@ def ingest(
         faces=summary.faces,
         new=tally.new,
         skipped=tally.skipped,
-        failed=(*unlisted, *tally.failed),
+        failed=(*found.unlisted, *tally.failed),
         missing=len(missing),
         seconds=time.monotonic() - started,
         interrupted=interrupted,
     )
 
 
+def resolved(path: Path) -> Path:
+    """The one name of a path that a user gives: absolute, without links and ".." above it.
+
+    A file that is itself a link keeps its own name.
+    """
+    return path.resolve() if path.is_dir() else path.parent.resolve() / path.name
+
+
+def names_of(paths: Sequence[Path]) -> list[bytes]:
+    """The names that photos under these paths may be known by: as given, and resolved."""
+    return sorted({path_key(name) for path in paths for name in (path.absolute(), resolved(path))})
+
+
 def path_key(path: Path) -> bytes:
-    """The absolute path as the bytes the file system uses: names need not be UTF-8."""
-    return os.fsencode(path.absolute())
+    """An absolute path as the bytes the file system uses: names need not be UTF-8."""
+    return os.fsencode(path)
 
 
 def _ingest_file(
@@ -290,17 +281,28 @@ def _read_and_store(
         tally.skipped += 1
 
 
-def _gone(paths: Sequence[Path], known: Mapping[bytes, KnownFile], tally: _Tally) -> list[bytes]:
+def _gone(tops: Sequence[Path], known: Mapping[bytes, KnownFile], tally: _Tally) -> list[bytes]:
     """Known files that are gone: from under the folders of this run, or moved to where it looked.
 
     Files elsewhere are left alone: their disk may just not be plugged in.
     """
-    roots = [path_key(path) + b"/" for path in paths if path.is_dir()]
+    roots = [path_key(top) + b"/" for top in tops if top.is_dir()]
     return [
         key
         for key, file in known.items()
         if key not in tally.paths
         and not file.missing
         and (file.sha256 in tally.contents or any(key.startswith(root) for root in roots))
-        and not os.path.lexists(key)
+        and _is_absent(key)
     ]
+
+
+def _is_absent(key: bytes) -> bool:
+    """Whether a file is surely not there: one that cannot be looked at now may well be."""
+    try:
+        os.lstat(key)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import itertools
 import os
 import shutil
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -65,15 +67,21 @@ def free_name(name: str, taken: Collection[str]) -> str:
     Args:
         taken: Names in use, case-folded, because some file systems ignore case.
     """
-    stem, suffix = Path(name).stem, Path(name).suffix
-    candidate, number = name, 1
-    while candidate.casefold() in taken:
-        number += 1
-        mark = f" ({number})"
-        # File systems count a name's bytes; 255 is the usual limit.
-        room = 255 - len(os.fsencode(suffix)) - len(mark)
-        candidate = os.fsencode(stem)[:room].decode("utf-8", "ignore") + mark + suffix
-    return candidate
+    return next(name for name in _names(name) if name.casefold() not in taken)
+
+
+def marked_name(name: str, mark: str, suffix: str) -> str:
+    """`name` without its suffix, `mark` and another suffix, cut to what file systems allow."""
+    # They count a name's bytes; 255 is the usual limit.
+    room = 255 - len(os.fsencode(mark + suffix))
+    return os.fsencode(Path(name).stem)[:room].decode("utf-8", "ignore") + mark + suffix
+
+
+def _names(name: str) -> Iterator[str]:
+    """`name`, "name (2)", "name (3)" and so on."""
+    yield name
+    for number in itertools.count(2):
+        yield marked_name(name, f" ({number})", Path(name).suffix)
 
 
 def names_in(folder: Path) -> list[str]:
@@ -103,25 +111,56 @@ def place(source: Path, target: Path, mode: Mode) -> None:
         _discard(temporary)
 
 
-def place_all(sources: Collection[Path], folder: Path, mode: Mode) -> list[Path]:
+def place_all(sources: Iterable[Path], folder: Path, mode: Mode) -> list[Path]:
     """Puts photos into a folder under their own names; those already there are not put again.
 
-    Returns the path of each, in order.
+    Returns the sources that are gone; the others are there.
 
     Raises:
         OutputError: As `place`.
     """
     make_folder(folder)
-    taken = {name.casefold() for name in names_in(folder)}
-    targets = []
+    there = {name.casefold() for name in names_in(folder)}
+    used: set[str] = set()
+    gone = []
     for source in sources:
-        target = folder / source.name
-        if not is_intact(target, intended(source, mode)):
-            target = folder / free_name(source.name, taken)
-            place(source, target, mode)
-        taken.add(target.name.casefold())
-        targets.append(target)
-    return targets
+        if is_there(source):
+            used.add(_place_once(source, folder, mode, there, used))
+        else:
+            gone.append(source)
+    return gone
+
+
+def _place_once(
+    source: Path, folder: Path, mode: Mode, there: Collection[str], used: Collection[str]
+) -> str:
+    """Places one photo, unless it is there, at the first name that is free.
+
+    Args:
+        there: Names in the folder before the first photo was placed, case-folded.
+        used: Names that other photos have been given, case-folded.
+
+    Returns:
+        Its name, case-folded.
+    """
+    placed = intended(source, mode)
+    for name in _names(source.name):
+        folded = name.casefold()
+        if folded in used or (folded in there and not is_intact(folder / name, placed)):
+            continue
+        if folded not in there:
+            place(source, folder / name, mode)
+        return folded
+    raise AssertionError("there are endless names")
+
+
+def is_there(path: Path) -> bool:
+    """Whether a file can be reached; one in a folder that may not be entered cannot."""
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
 
 
 def make_folder(folder: Path) -> None:
@@ -211,19 +250,20 @@ def _make(source: Path, target: Path, mode: Mode) -> None:
         source.stat()
         target.symlink_to(source)
     elif mode == "hardlink":
-        target.hardlink_to(source)
+        # Of a link, the photo that it leads to.
+        target.hardlink_to(source.resolve())
     else:
         shutil.copyfile(source, target)
-        shutil.copystat(source, target)
+        # Times alone: some file systems of memory cards refuse permissions.
+        status = source.stat()
+        os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _discard(temporary: Path) -> None:
     """Removes what an error left; after success the temporary name is gone already."""
-    try:
+    # On a read-only disk this fails too, and the first error is the one to tell.
+    with contextlib.suppress(OSError):
         temporary.unlink(missing_ok=True)
-    except NotADirectoryError:
-        # The folder itself turned out to be a file, so nothing was written.
-        return
 
 
 def _output_error(error: OSError, source: Path, target: Path, mode: Mode) -> OutputError:
@@ -232,10 +272,12 @@ def _output_error(error: OSError, source: Path, target: Path, mode: Mode) -> Out
             f"{source} and {target.parent} are on different disks, so it cannot be hard-linked.",
             "Use --mode link or --mode copy.",
         )
-    if error.errno == errno.ENOENT and not source.exists():
+    if error.errno == errno.ENOENT and not is_there(source):
         return OutputError(
             f"The photo {source} is no longer there.", "Run facefind ingest again, then this."
         )
+    if error.errno == errno.EACCES and not os.access(source, os.R_OK):
+        return OutputError(f"The photo {source} cannot be read: {error.strerror}.")
     return OutputError(f"{target} cannot be written: {error.strerror}.", _room(error))
 
 

@@ -11,7 +11,8 @@ from typing import Protocol
 import numpy as np
 
 from facefind import geometry, images
-from facefind.errors import NoFaceInPortrait, UsageError
+from facefind.errors import NoFaceInPortrait, PhotoError, UsageError
+from facefind.inference.protocols import FaceFinder
 from facefind.types import Box, Detection, Event, Face, FloatArray, Image, Match
 
 UNCALIBRATED_LIMIT = 5
@@ -29,16 +30,13 @@ TURN_MARGIN = 0.05
 upright one stays so, and of those turned by 90, 180 or 270 degrees 98 to 100 % end within an L2
 distance of .3 of the upright one's embedding (three quarters or more of them upright)."""
 
+VIEW_SIDE = 2048
+"""Longer side, in pixels, to which a portrait is shrunk before it is padded or turned: what those
+views can show is large, and a picture of many megapixels would take gigabytes."""
+
 ENLARGEMENT = 2
 SMALL_PORTRAIT = 1000
 """Longer side, in pixels, up to which enlarging a portrait can show a face and costs little."""
-
-
-class FaceFinder(Protocol):
-    """Anything that finds and embeds the faces of an upright RGB picture (H, W, 3) uint8."""
-
-    def find_faces(self, image: Image) -> list[Face]:
-        """The faces, each with its embedding."""
 
 
 class SearchStore(Protocol):
@@ -77,13 +75,17 @@ class Portrait:
     embedding: FloatArray
 
 
+def _unchanged(box: Box) -> Box:
+    return box
+
+
 @dataclass(frozen=True, slots=True)
 class _View:
     """A picture looked at differently, and how its boxes map back to the original."""
 
     image: Image
     how: str
-    to_original: Callable[[Box], Box]
+    to_original: Callable[[Box], Box] = _unchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,31 @@ class _Sight:
         score alone does not tell, the asymmetry of a badly aligned chip does.
         """
         return max((f.detection.score - (f.asymmetry or 0) for f in self.faces), default=-1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedPortrait:
+    """A portrait that cannot be read or shows no face."""
+
+    path: Path
+    reason: str
+
+
+def read_portraits(
+    paths: Sequence[Path], finder: FaceFinder, face: int | None = None
+) -> tuple[list[Portrait], list[FailedPortrait]]:
+    """The portraits that can be used, and those that cannot with the reason.
+
+    Raises:
+        UsageError: As `read_portrait`.
+    """
+    portraits, failed = [], []
+    for path in paths:
+        try:
+            portraits.append(read_portrait(path, finder, face))
+        except (PhotoError, NoFaceInPortrait) as error:
+            failed.append(FailedPortrait(path, str(error)))
+    return portraits, failed
 
 
 def read_portrait(path: Path, finder: FaceFinder, face: int | None = None) -> Portrait:
@@ -126,7 +153,11 @@ def read_portrait(path: Path, finder: FaceFinder, face: int | None = None) -> Po
 
 def left_to_right(detections: Sequence[Detection]) -> list[Detection]:
     """Faces in the order in which people count them in a picture."""
-    return sorted(detections, key=lambda detection: (detection.box.x, detection.box.y))
+    return sorted(detections, key=_from_left)
+
+
+def _from_left(detection: Detection) -> tuple[float, float]:
+    return detection.box.x, detection.box.y
 
 
 def most_prominent(faces: Sequence[Face], image: Image) -> int:
@@ -161,7 +192,7 @@ def who(
     store: SearchStore,
     events: Sequence[Event],
     max_distance: float | None,
-    limit: int = 0,
+    limit: int | None = None,
     after: datetime | None = None,
     before: datetime | None = None,
 ) -> list[Match]:
@@ -171,11 +202,11 @@ def who(
         probe: (D,) float32, from `combine`.
         max_distance: The pipeline's threshold or the user's; None, for a pipeline without a
             measured one, answers with the nearest few whatever their distance.
-        limit: At most so many; 0 for all.
+        limit: At most so many; 0 for all; None for all within `max_distance`.
         after, before: Only photos taken in this time.
     """
-    if max_distance is None and limit == 0:
-        limit = UNCALIBRATED_LIMIT
+    if limit is None:
+        limit = UNCALIBRATED_LIMIT if max_distance is None else 0
     return store.search(
         probe, events, max_distance=max_distance, limit=limit, after=after, before=before
     )
@@ -224,20 +255,33 @@ def _look(image: Image, finder: FaceFinder, upright: bool) -> _Sight:
     """
 
     def see(view: _View) -> _Sight:
-        faces = {face.detection: face for face in finder.find_faces(view.image)}
-        return _Sight(view, [faces[detection] for detection in left_to_right(list(faces))])
+        faces = finder.find_faces(view.image)
+        return _Sight(view, sorted(faces, key=lambda face: _from_left(face.detection)))
 
-    sight = see(_View(image, "", lambda box: box))
+    sight = see(_View(image, ""))
+    if sight.certainty >= SURE or (upright and sight.faces):
+        return sight
+    factor = min(1.0, VIEW_SIDE / max(image.shape[:2]))
+    small = geometry.scaled(image, factor) if factor < 1 else image
     if not sight.faces:
-        sight = see(_padded(image))
-    if sight.certainty < SURE and not (upright and sight.faces):
-        views = (see(_turned(image, turns)) for turns in (1, 3, 2))
+        sight = see(_of_scaled(_padded(small), factor))
+    if sight.certainty < SURE:
+        views = (see(_of_scaled(_turned(small, turns), factor)) for turns in (1, 3, 2))
         turned = max(views, key=lambda sight: sight.certainty)
         if turned.certainty > sight.certainty + TURN_MARGIN:
             sight = turned
     if not sight.faces and max(image.shape[:2]) <= SMALL_PORTRAIT:
-        sight = see(_enlarged(image))
+        sight = see(_of_scaled(_View(geometry.scaled(image, ENLARGEMENT), "enlarged"), ENLARGEMENT))
     return sight
+
+
+def _of_scaled(view: _View, factor: float) -> _View:
+    """A view of a picture that was scaled before, with boxes mapped back to the original."""
+
+    def to_original(box: Box) -> Box:
+        return Box(*(value / factor for value in view.to_original(box)))
+
+    return _View(view.image, view.how, to_original)
 
 
 def _padded(image: Image) -> _View:
@@ -256,13 +300,4 @@ def _turned(image: Image, turns: int) -> _View:
         geometry.turn(image, turns),
         f"turned by {90 * turns} degrees",
         lambda box: geometry.unturn_box(box, turns, width, height),
-    )
-
-
-def _enlarged(image: Image) -> _View:
-    large = geometry.enlarge(image, ENLARGEMENT)
-    return _View(
-        large,
-        "enlarged",
-        lambda box: Box(*(value / ENLARGEMENT for value in box)),
     )

@@ -69,7 +69,10 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
 def _home(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Path:
     given = flags.get("home") or environ.get("FACEFIND_HOME")
     if given:
-        return Path(given).expanduser().absolute()
+        try:
+            return Path(given).expanduser().absolute()
+        except RuntimeError as error:
+            raise UsageError(f"The folder {given} is nobody's: {error}") from error
     import platformdirs
 
     return Path(platformdirs.user_data_dir("facefind", appauthor=False))
@@ -92,9 +95,11 @@ def _read_config(path: Path) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise UsageError(f"The config file {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"The config file {path} is not UTF-8 text.") from error
     try:
         config: dict[str, Any] = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise UsageError(f"The config file {path} is not valid TOML: {error}.") from error
     unknown = set(config) - {"database_url", "threads"}
     if unknown:

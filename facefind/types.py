@@ -138,6 +138,7 @@ class Match:
         distance: L2 distance of the nearest face's embedding to the probe.
         box: That face's box.
         taken_at: UTC, or None.
+        photo_id: Tells one content from another, whatever path or event it was found in.
     """
 
     photo: Path
@@ -145,3 +146,4 @@ class Match:
     distance: float
     box: Box
     taken_at: datetime | None
+    photo_id: int

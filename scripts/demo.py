@@ -113,7 +113,7 @@ def _show_sample(results: Path) -> int:
     truth = json.loads((results / "truth.json").read_text("utf-8"))
     demo = Demo(results, "sample")
     demo.run("ingest", str(results / "photos"), "--event", demo.event)
-    answers = _answers(demo, portrait_sets(results / "portraits"))
+    answers = _answers(demo, portrait_sets(results / "portraits")[0])
     _write_albums(demo, results / "portraits")
     _report(demo, answers)
     mistakes = list(_mistakes(demo, answers, truth))
@@ -132,7 +132,7 @@ def _show_own(results: Path, photos: Path, portrait: Path | None) -> int:
         print(f"\nNow with a portrait: scripts/demo {shlex.quote(str(photos))} PORTRAIT")
         return code
     if portrait.is_dir():
-        answers = _answers(demo, portrait_sets(portrait))
+        answers = _answers(demo, portrait_sets(portrait)[0])
         _write_albums(demo, portrait)
     else:
         answers = _answers(demo, [PortraitSet(portrait.stem, (portrait,))])

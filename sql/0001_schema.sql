@@ -50,7 +50,8 @@ CREATE TABLE event_photos (
 );
 CREATE INDEX event_photos_photo ON event_photos (photo_id);
 
--- Where files were found. One that could not even be read has an error and no content.
+-- Where files were found. One that cannot be read has an error; and a content only if it could be
+-- read before.
 CREATE TABLE event_paths (
     id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     event_id       bigint NOT NULL REFERENCES events ON DELETE CASCADE,
@@ -61,7 +62,7 @@ CREATE TABLE event_paths (
     event_photo_id bigint,
     error          text,
     missing_since  timestamptz,
-    CHECK (num_nonnulls(event_photo_id, error) = 1),
+    CHECK (num_nonnulls(event_photo_id, error) >= 1),
     CHECK (num_nulls(size_bytes, mtime_ns) IN (0, 2)),
     FOREIGN KEY (event_photo_id, event_id) REFERENCES event_photos (id, event_id) ON DELETE CASCADE
 );

@@ -127,7 +127,6 @@ class MemoryStore:
             faces=sum(len(content.faces) for content in done),
             failed=len(self.contents) - len(done),
             missing=sum(file.missing for file in self.files.values()),
-            paths=len(self.files),
         )
 
 

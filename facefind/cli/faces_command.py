@@ -8,11 +8,11 @@ import click
 
 from facefind.cli.context import EXIT_FAILED, App, facefind_command
 from facefind.cli.output import plural, print_json, shown
-from facefind.cli.params import EXISTING, assignment
+from facefind.cli.params import FILE, assignment
 
 
 @facefind_command()
-@click.argument("photo", type=EXISTING)
+@click.argument("photo", type=FILE)
 @click.option(
     "--to",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -36,7 +36,7 @@ def command(
     detector = app.detector(name, resolve_settings(name, dict(assignments)))
     pixels = images.read_photo(photo).pixels
     found = left_to_right(detector.detect(pixels))
-    target = to or Path(f"{photo.stem}-faces.jpg")
+    target = _target(photo, to)
     images.save_jpeg(target, images.draw_faces(pixels, found))
     faces = [{"box": [round(v, 2) for v in d.box], "score": round(d.score, 4)} for d in found]
     if app.json:
@@ -44,3 +44,16 @@ def command(
     elif not app.quiet:
         click.echo(f"{plural(len(found), 'face')} in {shown(photo)}, marked in {shown(target)}")
     return 0 if found else EXIT_FAILED
+
+
+def _target(photo: Path, to: Path | None) -> Path:
+    """Where the copy goes: where the user says, but never over the photo; else a free name here."""
+    from facefind import placing
+    from facefind.errors import UsageError
+
+    if to is None:
+        name = placing.marked_name(photo.name, "-faces", ".jpg")
+        return Path(placing.free_name(name, {n.casefold() for n in placing.names_in(Path())}))
+    if to.exists() and to.samefile(photo):
+        raise UsageError(f"{to} is the photo itself; write the copy somewhere else.")
+    return to

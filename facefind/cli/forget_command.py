@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from facefind.cli.context import EXIT_FAILED, App, facefind_command
-from facefind.cli.output import plural, print_json, shown
+from facefind.cli.output import plural, print_json, printable, shown
 
 
 @facefind_command()
@@ -21,19 +21,19 @@ def command(app: App, paths: tuple[Path, ...], event: str | None, yes: bool) -> 
     """
     from facefind import placing
     from facefind.errors import UsageError
-    from facefind.ingest import path_key
+    from facefind.ingest import names_of
     from facefind.search import events_to_search
 
     if not paths and event is None:
         raise UsageError("Say what to forget: a path, or --event NAME.")
     with app.store() as store:
         chosen = events_to_search(store.events(), event)[0] if event is not None else None
-        if not yes:
-            click.confirm(
-                f"Forget {_what(paths, event)}? This cannot be undone", abort=True, err=True
-            )
+        question = f"Forget {_what(paths, event)}? This cannot be undone"
+        if not yes and not click.confirm(question, err=True):
+            click.echo("Nothing was forgotten.", err=True)
+            return EXIT_FAILED
         if paths:
-            forgotten = store.forget_paths([path_key(path) for path in paths], chosen)
+            forgotten = store.forget_paths(names_of(paths), chosen)
         else:
             assert chosen is not None
             forgotten = store.forget_event(chosen.name)
@@ -49,7 +49,7 @@ def command(app: App, paths: tuple[Path, ...], event: str | None, yes: bool) -> 
 
 
 def _what(paths: tuple[Path, ...], event: str | None) -> str:
-    where = f' in event "{event}"' if event else ""
+    where = f' in event "{printable(event)}"' if event else ""
     if not paths:
-        return f'event "{event}" with all its faces'
+        return f'event "{printable(event or "")}" with all its faces'
     return f"all faces of {', '.join(shown(path) for path in paths)}{where}"

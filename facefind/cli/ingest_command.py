@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,13 +17,11 @@ from facefind.cli.context import (
     facefind_command,
     interruptible,
 )
-from facefind.cli.output import plural, print_json, progress, shown, shown_text
+from facefind.cli.output import plural, print_json, printable, progress, shown
 from facefind.cli.params import EXISTING, assignment
 
 if TYPE_CHECKING:
-    from facefind.inference.pipeline import Pipeline
-    from facefind.ingest import FailedPhoto, IngestReport
-    from facefind.store.repository import Repository
+    from facefind.ingest import FailedPhoto, Found, IngestReport
     from facefind.types import Event
 
 SHOWN_FAILURES = 10
@@ -53,14 +52,17 @@ def command(
 
     Running it again reads only what is new or changed.
     """
-    from facefind.ingest import default_event_name, ingest
+    from facefind.binding import bind_event
+    from facefind.ingest import default_event_name, find_photos, ingest
 
     name = event or default_event_name(paths)
+    found = find_photos(paths)
     with app.store() as store:
-        bound, finder = bind_event(app, store, name, pipeline, dict(assignments))
+        _refuse_nothing(found, store.event(name), paths)
+        bound, finder = bind_event(store, name, app.pipeline, pipeline, dict(assignments))
         with interruptible() as stop:
             report = ingest(
-                paths,
+                found,
                 event=bound,
                 store=store,
                 finder=finder,
@@ -68,43 +70,33 @@ def command(
                 progress=progress("ingest", app.quiet),
                 stop=stop,
             )
-    _print(app, report, paths)
+    _print(app, report)
     if report.interrupted:
+        click.echo(f"Stopped early. To go on: {_again(report, paths, retry_failed)}", err=True)
         return EXIT_INTERRUPTED
     return EXIT_FAILED if report.failed else 0
 
 
-def bind_event(
-    app: App, store: Repository, name: str, pipeline: str | None, overrides: dict[str, str]
-) -> tuple[Event, Pipeline]:
-    """The event, new or as recorded, and its pipeline; refuses what differs from the record."""
-    from facefind.inference.pipeline import DEFAULT_PIPELINE, resolve_settings
-    from facefind.ingest import check_binding, check_weights
+def _refuse_nothing(found: Found, event: Event | None, paths: Sequence[Path]) -> None:
+    """An event without a picture is a mistake, unless all its pictures are gone now."""
+    from facefind.errors import UsageError
 
-    existing = store.event(name)
-    chosen = pipeline or (existing.pipeline if existing else DEFAULT_PIPELINE)
-    settings = resolve_settings(chosen, overrides)
-    asked = {key: settings[key] for key in overrides}
-    if existing is not None:
-        check_binding(existing, pipeline, asked)
-        settings = dict(existing.settings)
-    finder = app.pipeline(chosen, settings)
-    event = existing or store.ensure_event(
-        name, chosen, finder.fingerprint, finder.spec.dimension, settings
-    )
-    # Another process may have made the event a moment ago.
-    check_binding(event, chosen, asked)
-    check_weights(event, finder.fingerprint)
-    return event, finder
+    if event is None and not found.photos and not found.unlisted:
+        raise UsageError(f"There are no pictures in {', '.join(shown(path) for path in paths)}.")
 
 
-def _print(app: App, report: IngestReport, paths: Sequence[Path]) -> None:
+def _again(report: IngestReport, paths: Sequence[Path], retry_failed: bool) -> str:
+    words = ["facefind", "ingest", *(str(path) for path in paths), "--event", report.event]
+    return printable(shlex.join([*words, *(["--retry-failed"] if retry_failed else [])]))
+
+
+def _print(app: App, report: IngestReport) -> None:
     if app.json:
         print_json(_as_json(report))
         return
     _print_failures(report.failed)
     if not app.quiet:
-        _print_summary(report, paths)
+        _print_summary(report)
 
 
 def _as_json(report: IngestReport) -> dict[str, Any]:
@@ -119,7 +111,7 @@ def _as_json(report: IngestReport) -> dict[str, Any]:
 
 def _print_failures(failures: Sequence[FailedPhoto]) -> None:
     for failed in failures[:SHOWN_FAILURES]:
-        click.echo(f"Not read: {shown(failed.path)}: {shown_text(failed.reason)}", err=True)
+        click.echo(f"Not read: {shown(failed.path)}: {printable(failed.reason)}", err=True)
     if len(failures) > SHOWN_FAILURES:
         rest = len(failures) - SHOWN_FAILURES
         click.echo(f"and {rest} more; facefind status lists them all.", err=True)
@@ -127,7 +119,7 @@ def _print_failures(failures: Sequence[FailedPhoto]) -> None:
         click.echo("Some failed in an earlier run; --retry-failed tries them again.", err=True)
 
 
-def _print_summary(report: IngestReport, paths: Sequence[Path]) -> None:
+def _print_summary(report: IngestReport) -> None:
     counts = [
         f"{report.new} new",
         f"{report.skipped} known",
@@ -136,11 +128,9 @@ def _print_summary(report: IngestReport, paths: Sequence[Path]) -> None:
     if report.missing:
         counts.append(f"{report.missing} gone")
     click.echo(
-        f'Event "{report.event}" holds {plural(report.photos, "photo")} with '
+        f'Event "{printable(report.event)}" holds {plural(report.photos, "photo")} with '
         f"{plural(report.faces, 'face')} ({', '.join(counts)}; {report.seconds:.1f} s)."
     )
-    if report.interrupted:
-        again = " ".join(shown(path) for path in paths)
-        click.echo(f"Stopped early. To go on: facefind ingest {again} --event '{report.event}'")
-    elif report.faces:
-        click.echo(f"Next: facefind who PORTRAIT --event '{report.event}'")
+    if report.faces and not report.interrupted:
+        asked = printable(shlex.join(["--event", report.event]))
+        click.echo(f"Next: facefind who PORTRAIT {asked}")

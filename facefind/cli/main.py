@@ -6,7 +6,8 @@ Exit codes: 0 all done; 1 some photos failed, or nobody found; 2 usage or set-up
 from __future__ import annotations
 
 import importlib
-import os
+import io
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -67,6 +68,12 @@ def main() -> None:
 
 def run(argv: Sequence[str] | None = None) -> None:
     """The `facefind` program: parses, runs one command, exits with an honest code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal's encoding lacks is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
+    # Leaving through the ordinary way stops the database, if this process is its last user.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     sys.exit(_run(argv))
 
 
@@ -84,13 +91,15 @@ def _run(argv: Sequence[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped. What was finished is kept.", err=True)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output left (`| head`); Python would complain again while closing it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except Exception as error:  # noqa: BLE001  # the program's edge: nothing goes on after it
+        click.echo(f"facefind: an unexpected error: {type(error).__name__}: {error}", err=True)
+        click.echo("This is a fault of facefind; --debug shows where it happened.", err=True)
+        _show_traceback(app)
+        return 2
     return result if isinstance(result, int) else 0
 
 
 def _show_traceback(app: App) -> None:
+    """With --debug the whole chain of causes."""
     if app.debug:
         traceback.print_exc()

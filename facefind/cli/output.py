@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from facefind.errors import FacefindError
+
+if TYPE_CHECKING:
+    from facefind.search import Portrait
 
 T = TypeVar("T")
 
@@ -26,10 +28,24 @@ def shown(path: Path | str) -> str:
     Paths below the current folder are shown from there.
     """
     path = Path(path)
-    if path.is_relative_to(Path.cwd()):
-        path = path.relative_to(Path.cwd())
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    here = _current_folder()
+    if here is not None and path.is_relative_to(here):
+        path = path.relative_to(here)
+    return printable(str(path))
+
+
+def printable(text: str) -> str:
+    """Text, such as a name or a reason that holds one, as one line of printable characters."""
+    plain = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in plain)
+
+
+def _current_folder() -> Path | None:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        # Somebody has removed it.
+        return None
 
 
 def plural(count: int, noun: str) -> str:
@@ -44,15 +60,29 @@ def print_json(value: Any) -> None:
 
 
 def explain(error: FacefindError) -> None:
-    """Prints what went wrong and what to do, with the causes in plain words, on stderr."""
-    click.echo(f"facefind: {shown_text(error.message)}", err=True)
+    """Prints what went wrong and what to do now, on stderr."""
+    click.echo(f"facefind: {_readable(error.message)}", err=True)
     if error.hint:
-        click.echo(shown_text(error.hint), err=True)
+        click.echo(_readable(error.hint), err=True)
 
 
-def shown_text(text: str) -> str:
-    """Text that may hold paths, with undecodable bytes escaped and line breaks kept."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+def _readable(text: str) -> str:
+    """Each line of a message made printable."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
+def remarks(portrait: Portrait) -> list[str]:
+    """What a user should know of how a portrait was read; empty for a plain one."""
+    notes = []
+    if portrait.how:
+        notes.append(f"The face in {shown(portrait.path)} was found {portrait.how}.")
+    elif portrait.faces > 1:
+        notes.append(
+            f"{shown(portrait.path)} shows {plural(portrait.faces, 'face')}; asking about number "
+            f"{portrait.number} from the left. who --face N asks about another, and facefind faces "
+            "PHOTO shows the numbers."
+        )
+    return notes
 
 
 def progress(description: str, quiet: bool) -> Callable[[Iterable[T]], Iterable[T]]:

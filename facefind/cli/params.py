@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from pathlib import Path
 
 import click
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+"""A file that is there."""
 
 EXISTING = click.Path(exists=True, path_type=Path)
 """A file or folder that is there."""
@@ -29,3 +33,14 @@ def assignment(text: str) -> tuple[str, str]:
     if not equals or not key.strip():
         raise click.BadParameter(f"{text!r} is not of the form detector.KEY=VALUE.")
     return key.strip(), value.strip()
+
+
+def distance(text: str) -> float:
+    """A distance: a number that is finite and not negative."""
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not a number.") from error
+    if not 0 <= value < math.inf:
+        raise click.BadParameter(f"{text!r} is not a distance: 0 or more, and finite.")
+    return value

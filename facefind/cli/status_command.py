@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from facefind.cli.context import App, facefind_command
-from facefind.cli.output import plural, print_json, shown, shown_text
+from facefind.cli.output import plural, print_json, printable, shown
 from facefind.cli.params import event_option
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ def _describe(store: Repository, event: Event) -> dict[str, Any]:
 def _print_event(row: dict[str, Any]) -> None:
     settings = " ".join(f"{key}={value}" for key, value in row["settings"].items())
     click.echo(
-        f'Event "{row["event"]}": {plural(row["photos"], "photo")}, '
+        f'Event "{printable(row["event"])}": {plural(row["photos"], "photo")}, '
         f"{plural(row['faces'], 'face')}, {len(row['failed'])} failed, {row['missing']} gone"
     )
     click.echo(f"  pipeline {row['pipeline']} {settings}")
     for failure in row["failed"]:
-        click.echo(f"  not read: {shown(failure['path'])}: {shown_text(failure['reason'])}")
+        click.echo(f"  not read: {shown(failure['path'])}: {printable(failure['reason'])}")

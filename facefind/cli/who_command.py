@@ -9,34 +9,41 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from facefind.cli.asking import pipeline_of, read_portraits, remarks
 from facefind.cli.context import EXIT_FAILED, App, facefind_command
-from facefind.cli.output import plural, print_json, shown
-from facefind.cli.params import EXISTING, event_option, moment
+from facefind.cli.output import plural, print_json, printable, remarks, shown
+from facefind.cli.params import FILE, distance, event_option, moment
 
 if TYPE_CHECKING:
-    from facefind.search import Portrait
+    from facefind.search import FailedPortrait, Portrait
     from facefind.types import Match
+
+MOST = 1_000_000_000
 
 
 @facefind_command()
-@click.argument("portraits", nargs=-1, required=True, type=EXISTING, metavar="PORTRAIT...")
+@click.argument("portraits", nargs=-1, required=True, type=FILE, metavar="PORTRAIT...")
 @event_option
 @click.option(
-    "--limit", type=click.IntRange(min=0), default=0, help="At most so many photos; 0 is all."
+    "--limit", type=click.IntRange(0, MOST), metavar="N", help="At most so many photos; 0 is all."
 )
 @click.option(
     "--max-distance",
-    type=click.FloatRange(min=0),
+    type=distance,
+    metavar="D",
     help="How far a face may be from the portrait's; the pipeline's threshold by default.",
 )
 @click.option(
-    "--face", type=click.IntRange(min=1), help="Which face of the portrait, from the left."
+    "--face",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Which face of the portrait, from the left.",
 )
 @click.option(
-    "--after", type=moment, metavar="DATE", help="Only photos taken at or after this time."
+    "--after", type=moment, metavar="DATE", help="Only photos known to be taken then or later."
 )
-@click.option("--before", type=moment, metavar="DATE", help="Only photos taken before this time.")
+@click.option(
+    "--before", type=moment, metavar="DATE", help="Only photos known to be taken earlier."
+)
 @click.option(
     "--copy-to", type=click.Path(file_okay=False, path_type=Path), help="Copy the photos there."
 )
@@ -48,7 +55,7 @@ def command(
     app: App,
     portraits: tuple[Path, ...],
     event: str | None,
-    limit: int,
+    limit: int | None,
     max_distance: float | None,
     face: int | None,
     after: datetime | None,
@@ -61,14 +68,15 @@ def command(
 
     Several portraits are taken to show one person and make one question.
     """
-    from facefind.search import combine, events_to_search, who
+    from facefind.binding import pipeline_of
+    from facefind.search import combine, events_to_search, read_portraits, who
 
     with app.store() as store:
         events = events_to_search(store.events(), event)
-        pipeline = pipeline_of(app, events)
-        asked = read_portraits(portraits, pipeline, face)
+        pipeline = pipeline_of(events, app.pipeline)
+        asked, failed = read_portraits(portraits, pipeline, face)
         threshold = pipeline.spec.threshold if max_distance is None else max_distance
-        matches = who(
+        matches = [] if not asked else who(
             combine(asked),
             store=store,
             events=events,
@@ -76,17 +84,19 @@ def command(
             limit=limit,
             after=after,
             before=before,
-        )
+        )  # fmt: skip
+    gone = _hand_over(app, matches, copy_to, link_to, show)
     answer = {
         "portraits": [{"path": str(p.path), "box": list(p.box), "faces": p.faces} for p in asked],
         "event": event if event or len(events) > 1 else events[0].name,
         "pipeline": pipeline.spec.name,
         "threshold": threshold,
         "matches": [match_json(match) for match in matches],
+        "failed": [{"path": str(portrait.path), "reason": portrait.reason} for portrait in failed],
     }
-    _print(app, answer, asked, matches)
-    _hand_over(app, matches, copy_to, link_to, show)
-    return 0 if matches else EXIT_FAILED
+    _print_remarks(asked, failed, gone)
+    _print_answer(app, answer, asked, matches)
+    return EXIT_FAILED if failed or gone or not matches else 0
 
 
 def match_json(match: Match) -> dict[str, Any]:
@@ -100,16 +110,25 @@ def match_json(match: Match) -> dict[str, Any]:
     }
 
 
-def _print(
-    app: App, answer: dict[str, Any], asked: Sequence[Portrait], matches: Sequence[Match]
+def _print_remarks(
+    asked: Sequence[Portrait], failed: Sequence[FailedPortrait], gone: Sequence[Path]
 ) -> None:
+    for left_out in failed:
+        click.echo(printable(left_out.reason), err=True)
     for portrait in asked:
         for remark in remarks(portrait):
             click.echo(remark, err=True)
+    for photo in gone:
+        click.echo(f"No longer there, so not handed over: {shown(photo)}", err=True)
+
+
+def _print_answer(
+    app: App, answer: dict[str, Any], asked: Sequence[Portrait], matches: Sequence[Match]
+) -> None:
     if app.json:
         print_json(answer)
         return
-    if answer["threshold"] is None:
+    if answer["threshold"] is None and matches:
         click.echo(
             f"Pipeline {answer['pipeline']} has no measured threshold: these are the nearest "
             "photos, and their distances are not calibrated.",
@@ -117,12 +136,12 @@ def _print(
         )
     for match in matches:
         click.echo(f"{match.distance:6.3f}  {shown(match.photo)}")
-    if not app.quiet:
+    if asked and not app.quiet:
         click.echo(_sentence(answer, matches), err=True)
 
 
 def _sentence(answer: dict[str, Any], matches: Sequence[Match]) -> str:
-    where = f'in event "{answer["event"]}"' if answer["event"] else "in any event"
+    where = f'in event "{printable(answer["event"])}"' if answer["event"] else "in any event"
     if not matches:
         return (
             f"Nobody {where} looks like this portrait. A second portrait, or --max-distance "
@@ -133,22 +152,20 @@ def _sentence(answer: dict[str, Any], matches: Sequence[Match]) -> str:
 
 def _hand_over(
     app: App, matches: Sequence[Match], copy_to: Path | None, link_to: Path | None, show: bool
-) -> None:
+) -> list[Path]:
+    """Copies, links and shows the photos as asked; the photos that are gone."""
     from facefind import placing
 
     photos = [match.photo for match in matches]
-    if copy_to is not None:
-        placing.place_all(photos, copy_to, "copy")
+    gone = placing.place_all(photos, copy_to, "copy") if copy_to is not None else []
     if link_to is not None:
-        placing.place_all(photos, link_to, "link")
+        gone = placing.place_all(photos, link_to, "link")
     if show and photos:
-        click.launch(str(copy_to or link_to or _last_answer(app, photos)))
-
-
-def _last_answer(app: App, photos: Sequence[Path]) -> Path:
-    """A folder of links to the photos, which replaces the answer before."""
-    from facefind import placing
-
-    placing.clear_links(app.last_answer)
-    placing.place_all(photos, app.last_answer, "link")
-    return app.last_answer
+        folder = copy_to or link_to
+        if folder is None:
+            folder = app.last_answer
+            placing.clear_links(folder)
+            gone = placing.place_all(photos, folder, "link")
+        if click.launch(str(folder)) != 0:
+            click.echo(f"Nothing here can show folders; the photos are in {folder}", err=True)
+    return gone

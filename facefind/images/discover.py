@@ -37,18 +37,20 @@ _LEFT_OUT = frozenset(
 
 
 ALBUMS_RECORD = ".facefind-albums.json"
-"""A folder that holds this file was written by facefind: what is in it came from elsewhere."""
+"""A folder that holds this file was written by facefind: what is in it came from elsewhere, and it
+is left out of the walk, unless it is named outright."""
 
 
 def discover(paths: Iterable[Path], on_error: OnError | None = None) -> Iterator[Path]:
     """The picture files among ``paths`` and in the folders among them.
 
-    A file named outright is yielded whatever it is. In folders, walked in the order of their
-    names, a file counts when its content begins like a picture's, whatever its name, and when its
-    extension promises a picture, whatever its content (so that a damaged one is reported, not
-    overlooked). Hidden entries, the litter of operating systems and facefind's own albums are left
-    out. Links are followed; every file and folder is visited once, however many links lead there,
-    and a file that lies in one of the folders is yielded where it lies.
+    A file named outright is yielded whatever it is, and a folder named outright is walked whatever
+    it is called or holds. In folders, walked in the order of their names, a file counts when its
+    content begins like a picture's, whatever its name, and when its extension promises a picture,
+    whatever its content (so that a damaged one is reported, not overlooked). Hidden entries, the
+    litter of operating systems and facefind's own albums are left out. Links are followed; every
+    file and folder is visited once, however many links lead there, and a file that lies in one of
+    the folders is yielded where it lies.
 
     Args:
         paths: Files and folders.
@@ -117,8 +119,7 @@ class _Walk:
     def _is_met_later(self, link: Path) -> bool:
         """Whether the file that a link leads to is one that the walk itself comes to."""
         real = Path(os.path.realpath(link))
-        inside = [real.relative_to(top) for top in self._tops if real.is_relative_to(top)]
-        return any(not any(map(_is_left_out, path.parts)) for path in inside)
+        return any(_leads_to(top, real) for top in self._tops if real.is_relative_to(top))
 
     def _list(self, folder: Path) -> tuple[list[Path], list[Path]]:
         """The pictures and the folders directly in ``folder``, sorted; none if seen before."""
@@ -131,7 +132,8 @@ class _Walk:
                 self._report_lost(path, error)
                 continue
             if stat.S_ISDIR(mode):
-                folders.append(path)
+                if not _is_albums(path):
+                    folders.append(path)
             elif stat.S_ISREG(mode) and self._is_picture(path):
                 files.append(path)
         return files, folders
@@ -142,13 +144,10 @@ class _Walk:
             if (status.st_dev, status.st_ino) in self._folders:
                 return []
             self._folders.add((status.st_dev, status.st_ino))
-            entries = list(folder.iterdir())
+            entries = [path for path in folder.iterdir() if not _is_left_out(path.name)]
         except OSError as error:
             self._on_error(folder, plain_reason(error))
             return []
-        if any(path.name == ALBUMS_RECORD for path in entries):
-            return []
-        entries = [path for path in entries if not _is_left_out(path.name)]
         return sorted(entries, key=os.fsencode)
 
     def _report_lost(self, path: Path, error: OSError) -> None:
@@ -165,6 +164,17 @@ class _Walk:
         except OSError as error:
             self._on_error(path, plain_reason(error))
             return False
+
+
+def _leads_to(top: Path, file: Path) -> bool:
+    """Whether a walk that starts at ``top`` comes to ``file``, which lies somewhere below it."""
+    parts = file.relative_to(top).parts
+    between = file.parents[: len(parts) - 1]
+    return not any(map(_is_left_out, parts)) and not any(map(_is_albums, between))
+
+
+def _is_albums(folder: Path) -> bool:
+    return os.path.lexists(folder / ALBUMS_RECORD)
 
 
 def _is_left_out(name: str) -> bool:

@@ -12,7 +12,6 @@ _STANDALONE = frozenset((0x01, *range(0xD0, 0xD9)))
 # C4, C8 and CC share the range but define tables.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _LOSSLESS = frozenset((0xC3, 0xC7, 0xCB, 0xCF))
-_PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _MAX_SEGMENTS = 1000
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 
@@ -25,10 +24,6 @@ class Frame(NamedTuple):
     width: int
     height: int
     components: int
-
-    @property
-    def is_progressive(self) -> bool:
-        return self.marker in _PROGRESSIVE
 
     @property
     def is_lossless(self) -> bool:

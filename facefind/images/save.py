@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -32,11 +33,11 @@ def save_jpeg(path: Path, image: Image, quality: int = 90) -> None:
         _write_synced(temporary, encoded.getbuffer())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    finally:
+        # Gone where all went well. Where even this fails, the error above says more.
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def _write_synced(path: Path, data: memoryview) -> None:

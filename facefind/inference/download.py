@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -104,7 +104,9 @@ def download(wanted: Wanted, progress: Progress, patience: Patience) -> str:
     try:
         digest = file_sha256(wanted.part)
         if digest != sha256:
-            _discard(wanted)
+            # What stays here because it cannot be removed is refused again by the next download.
+            with suppress(WeightsError):
+                _discard(wanted)
             raise wanted.error(f"sha256 of what came is {digest}, expected {sha256}")
         _place(wanted)
     except OSError as error:
@@ -307,7 +309,9 @@ def _place(wanted: Wanted) -> None:
     with wanted.part.open("rb") as stream:
         os.fsync(stream.fileno())
     wanted.part.replace(wanted.target)
-    wanted.tag.unlink(missing_ok=True)
+    # Without its part file a tag means nothing, so one that cannot be removed does no harm.
+    with suppress(OSError):
+        wanted.tag.unlink()
     folder = os.open(wanted.target.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -83,6 +83,29 @@ PIPELINES: dict[str, PipelineSpec] = {
 }
 
 
+class CheckedDetector:
+    """A detector of which the picture, the answer and OpenCV's errors are checked."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+
+    def detect(self, image: Image) -> list[Detection]:
+        """The faces of an upright picture, RGB uint8 (H, W, 3).
+
+        Best score first, equal ones from the top, then from the left.
+
+        Raises:
+            InferenceError: The picture cannot be processed.
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise InferenceError(f"No RGB picture: {image.dtype} of shape {image.shape}.")
+        with _opencv_errors():
+            found = self._detector.detect(image)
+        if not all(_is_sound(detection) for detection in found):
+            raise InferenceError("The detector answered with an impossible box.")
+        return sorted(found, key=lambda face: (-face.score, face.box.y, face.box.x))
+
+
 class Pipeline:
     """Finds faces in pictures and embeds them.
 
@@ -102,7 +125,7 @@ class Pipeline:
         self.spec = spec
         self.settings = dict(settings)
         self.fingerprint = fingerprint
-        self._parts = parts
+        self._parts = parts._replace(detector=CheckedDetector(parts.detector))
 
     def find_faces(self, image: Image) -> list[Face]:
         """The faces of an upright picture, RGB uint8 (H, W, 3), in the order of `detect`.
@@ -116,18 +139,12 @@ class Pipeline:
         return [Face(*parts) for parts in zip(detections, vectors, measured, strict=True)]
 
     def detect(self, image: Image) -> list[Detection]:
-        """The faces without embeddings: best score first, equal ones from the top, then left.
+        """The faces without embeddings, as `CheckedDetector.detect` gives them.
 
         Raises:
             InferenceError: The picture cannot be processed.
         """
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise InferenceError(f"No RGB picture: {image.dtype} of shape {image.shape}.")
-        with _opencv_errors():
-            found = self._parts.detector.detect(image)
-        if not all(_is_sound(detection) for detection in found):
-            raise InferenceError("The detector answered with an impossible box.")
-        return sorted(found, key=lambda face: (-face.score, face.box.y, face.box.x))
+        return self._parts.detector.detect(image)
 
     def embed(self, image: Image, detections: Sequence[Detection]) -> Embeddings:
         """The embeddings of faces in a picture, in the order given.
@@ -193,14 +210,17 @@ def load_detector(
     models_dir: Path,
     settings: Mapping[str, SettingValue] | None = None,
     threads: int = 0,
-) -> Detector:
+) -> CheckedDetector:
     """A pipeline's detector alone, for which the embedder's weights need not be there.
+
+    Its pictures and answers are checked as the pipeline checks them.
 
     Args and Raises: As `load_pipeline`.
     """
     spec = _spec(name)
     chosen = _settings(spec, settings or {})
-    return spec.detector(chosen, lambda record: _open(record, models_dir, threads))
+    detector = spec.detector(chosen, lambda record: _open(record, models_dir, threads))
+    return CheckedDetector(detector)
 
 
 def _open(record: str, models_dir: Path, threads: int) -> Session:

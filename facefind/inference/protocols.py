@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
-from facefind.types import Detection, Embeddings, Image
+from facefind.types import Detection, Embeddings, Face, Image
 
 
 class Model(Protocol):
@@ -41,6 +41,17 @@ class Embedder(Protocol):
 
     def embed(self, chips: Sequence[Image]) -> Embeddings:
         """One row per chip, in their order; there may be none."""
+
+
+class FaceFinder(Protocol):
+    """Finds faces and embeds them; in production a whole pipeline."""
+
+    def find_faces(self, image: Image) -> list[Face]:
+        """The faces of an upright RGB picture (H, W, 3) uint8, each with its embedding.
+
+        Raises:
+            InferenceError: The picture cannot be processed.
+        """
 
 
 class Parts(NamedTuple):

@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -353,10 +354,13 @@ def _remember(target: Path, digest: str) -> None:
         temporary.write_text(json.dumps(fields), "utf-8")
         temporary.replace(_note_path(target))
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return  # every start then reads the whole file, and nothing else changes
         raise WeightsError(f"{_note_path(target)} cannot be written: {error}.") from error
+    finally:
+        # Gone where all went well; a folder that is read-only refuses this too.
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def _silent(_done: int, _size: int | None) -> None:

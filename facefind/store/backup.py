@@ -43,7 +43,9 @@ def backup(url: str, file: Path) -> None:
              "--exclude-extension=vector", f"--file={part}")  # fmt: skip
         _put(part, file)
     finally:
-        part.unlink(missing_ok=True)
+        # In a folder that is gone or read-only by now; the error that matters is on its way.
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def restore(url: str, file: Path, *, replace: bool = False) -> None:

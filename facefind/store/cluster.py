@@ -159,7 +159,8 @@ class Cluster:
             "--data-checksums", "--no-instructions",
         ]  # fmt: skip
         if self._run(command, account, lock) != 0:
-            shutil.rmtree(half_made)
+            # The next start removes what is left; the error that matters is initdb's.
+            shutil.rmtree(half_made, ignore_errors=True)
             raise self._failure("The embedded database cannot be created")
         half_made.rename(self.data)
         _sync(self.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from facefind.store.queries import queries
 
 MINIMUM_SERVER = 140000
 MINIMUM_VECTOR = (0, 7)
+CONNECT_SECONDS = 10
+"""For a server that does not answer; the URL or PGCONNECT_TIMEOUT may say otherwise."""
 RECOVERY_SECONDS = 60.0
 CRASH_SECONDS = 5.0
 """A server that lost one of its processes drops all connections and is back within a second."""
@@ -70,7 +73,8 @@ def transaction(connection: Any, doing: str) -> Iterator[Any]:
 def connect(url: str) -> Any:
     """A psycopg2 connection, in UTC, that carries vectors where the database has them already.
 
-    Waits up to a minute for a server that is recovering from a crash.
+    Waits up to a minute for a server that is recovering from a crash, and ten seconds for one that
+    does not answer at all, unless the URL sets another ``connect_timeout``.
 
     Args:
         url: A libpq URL or ``key=value`` string.
@@ -141,7 +145,10 @@ def require_vector(connection: Any) -> bool:
 
 
 def _connect_once(url: str) -> Any:
-    connection = psycopg2.connect(url, application_name="facefind")
+    timeout: dict[str, int] = {}
+    if "connect_timeout" not in _parse(url) and "PGCONNECT_TIMEOUT" not in os.environ:
+        timeout["connect_timeout"] = CONNECT_SECONDS
+    connection = psycopg2.connect(url, application_name="facefind", **timeout)
     try:
         _prepare(connection)
     except BaseException:
@@ -175,7 +182,8 @@ def _prepare(connection: Any) -> None:
 def _parse(url: str) -> dict[str, str]:
     try:
         parts: dict[str, str] = parse_dsn(url)
-    except psycopg2.ProgrammingError:
+    except (psycopg2.ProgrammingError, ValueError):
+        # ValueError: a NUL, or bytes that are not UTF-8, as the command line may hold.
         parts = {}
     # An unescaped @ or / in the password moves a part of it into the host or the port.
     torn = "@" in parts.get("host", "") or not re.fullmatch(r"[\d,]*", parts.get("port", ""))

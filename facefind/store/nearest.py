@@ -1,4 +1,4 @@
-"""Photos by L2 distance: which statement answers, and how far it has to look."""
+"""Photos and faces by L2 distance: which statement answers, and how far it has to look."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LARGEST_EF_SEARCH = 1000
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What is asked: the arguments of ``Repository.search``.
+    """What is asked: the arguments of ``Repository.search`` or ``Repository.faces_within``.
 
     Attributes:
         probe: (D,) float32.
@@ -43,7 +43,7 @@ class Question:
     before: datetime | None
 
     def parameters(self, candidates: int | None = None) -> Mapping[str, Any]:
-        """The parameters of both search statements."""
+        """The parameters of the search statements."""
         return {
             "probe": self.probe,
             "dimension": int(self.probe.shape[0]),
@@ -73,6 +73,12 @@ def find_nearest(cursor: Any, question: Question, exact_up_to: int = EXACT_UP_TO
         return _exact(cursor, question)
     found = _by_index(cursor, question)
     return _exact(cursor, question) if found is None else found
+
+
+def find_faces(cursor: Any, question: Question) -> list[Match]:
+    """Every face within ``max_distance``, by distance then path; all in scope are compared."""
+    cursor.execute(queries("search")["faces_within"], question.parameters())
+    return [_match(row) for row in cursor.fetchall()]
 
 
 def _exact(cursor: Any, question: Question) -> list[Match]:
@@ -126,5 +132,5 @@ def _one_row_per_photo(rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
 
 
 def _match(row: Sequence[Any]) -> Match:
-    path, event, distance, x, y, w, h, taken_at, _ = row
-    return Match(Path(os.fsdecode(bytes(path))), event, distance, Box(x, y, w, h), taken_at)
+    path, event, distance, x, y, w, h, taken_at, photo = row
+    return Match(Path(os.fsdecode(bytes(path))), event, distance, Box(x, y, w, h), taken_at, photo)

@@ -20,9 +20,10 @@ class KnownFile:
     Attributes:
         stamp: Its size and mtime then; None if not even these could be read.
         state: "done": searched for faces; "failed": its content could not be decoded or searched;
-            "unreadable": the file could not be read, so its content is unknown.
+            "unreadable": the file itself could not be read.
         missing: It was gone at the last ingest.
-        sha256: Its content, in hexadecimal; None if "unreadable".
+        sha256: Its content, in hexadecimal. If "unreadable", the one it had when it was last read,
+            whose faces are still found; None if it never was.
         reason: Why it is not "done"; None if it is.
     """
 
@@ -42,19 +43,12 @@ class EventSummary:
         faces: Faces found in them.
         failed: Files that are there and could not be read or searched (see ``failures``).
         missing: Paths that were gone at the last ingest.
-        paths: Paths that were there at the last ingest, failed ones included.
-        bytes: Size of ``photos`` together.
-        first_taken, last_taken: The earliest and latest time at which one was taken.
     """
 
     photos: int
     faces: int
     failed: int
     missing: int
-    paths: int
-    bytes: int = 0
-    first_taken: datetime | None = None
-    last_taken: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +61,17 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class EventPhoto:
-    """A content that was searched for faces, at the first known of its paths that are there."""
+    """A content that was searched for faces, at the first known of its paths that are there.
+
+    Attributes:
+        faces: How many were found.
+        photo_id: As in ``Match``.
+    """
 
     path: Path
     taken_at: datetime | None
     faces: int
+    photo_id: int
 
 
 @dataclass(frozen=True, slots=True)

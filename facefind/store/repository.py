@@ -11,7 +11,7 @@ from psycopg2.extras import Json, execute_batch
 
 from facefind.errors import StoreError, UsageError
 from facefind.store.db import transaction
-from facefind.store.nearest import EXACT_UP_TO, Question, find_nearest
+from facefind.store.nearest import EXACT_UP_TO, Question, find_faces, find_nearest
 from facefind.store.queries import queries
 from facefind.store.records import (
     ContentState,
@@ -145,18 +145,19 @@ class Repository:
 
         Args:
             stamp: None only if not even that could be read.
-            sha256: Its content; None if it could not be read. Content that the path had before is
-                then dropped, as if the file had been replaced.
+            sha256: Its content; None if it could not be read. The path then keeps the content it
+                had before, if any, with its faces, beside the reason: a lost permission or a bad
+                cable takes no photo away. The next record with a content replaces both.
             reason: One sentence.
         """
         with self._write("storing a failure") as cursor:
             if sha256 is None:
                 values = path_parameters(event.id, path, stamp, None, text(reason))
-            else:
-                size = stamp.size if stamp else 0
-                content = _put_failed(cursor, event.id, sha256, size, text(reason))
-                values = path_parameters(event.id, path, stamp, content, None)
-            _move_path(cursor, values)
+                cursor.execute(queries("photos")["put_path"], values)
+                return
+            size = stamp.size if stamp else 0
+            content = _put_failed(cursor, event.id, sha256, size, text(reason))
+            _move_path(cursor, path_parameters(event.id, path, stamp, content, None))
 
     def record_path(self, event: Event, path: bytes, stamp: FileStamp, sha256: str) -> None:
         """Stores that content which the event already has is (also) at this path.
@@ -207,17 +208,38 @@ class Repository:
             UsageError: The events' vectors cannot be compared.
             StoreError: The database failed, or the probe has another dimension.
         """
-        bindings = {(event.pipeline, event.fingerprint) for event in events}
-        if len(bindings) > 1:
-            raise UsageError("Events of different pipelines cannot be searched together.")
-        if not bindings:
+        if not events:
             return []
         question = Question(
-            probe, [event.id for event in events], events[0].pipeline,
+            probe, [event.id for event in events], _pipeline(events),
             max_distance, limit, aware(after), aware(before),
         )  # fmt: skip
         with transaction(self._connection, "searching") as cursor:
             return find_nearest(cursor, question, self._exact_up_to)
+
+    def faces_within(
+        self, probe: FloatArray, events: Sequence[Event], *, max_distance: float
+    ) -> list[Match]:
+        """Every face within ``max_distance`` of the probe, by distance then path.
+
+        Unlike ``search``, a photo has a row for each such face, and an index never answers. Content
+        in several of the events gives its faces once: those of the event made first, among
+        the events where it is still at some path.
+
+        Args:
+            probe: (D,) float32, of the events' dimension.
+            events: All of one pipeline and fingerprint.
+            max_distance: L2, inclusive.
+
+        Raises:
+            UsageError, StoreError: As :meth:`search`.
+        """
+        if not events:
+            return []
+        ids = [event.id for event in events]
+        question = Question(probe, ids, _pipeline(events), max_distance, 0, None, None)
+        with transaction(self._connection, "searching") as cursor:
+            return find_faces(cursor, question)
 
     def summary(self, event_id: int) -> EventSummary:
         """The event in figures."""
@@ -231,7 +253,7 @@ class Repository:
     def event_photos(self, event_id: int) -> list[EventPhoto]:
         """Contents searched for faces that are still at some path, by path."""
         rows = self._select("events", "event_photos", {"event": event_id})
-        return [EventPhoto(path_of(path), taken, faces) for path, taken, faces in rows]
+        return [EventPhoto(path_of(path), *rest) for path, *rest in rows]
 
     # Forgetting
 
@@ -278,6 +300,13 @@ class Repository:
         with transaction(self._connection, doing) as cursor:
             cursor.execute(queries("photos")["writer_lock"])
             yield cursor
+
+
+def _pipeline(events: Sequence[Event]) -> str:
+    """The pipeline that all of these events, at least one, are bound to; UsageError if not one."""
+    if len({(event.pipeline, event.fingerprint) for event in events}) > 1:
+        raise UsageError("Events of different pipelines cannot be searched together.")
+    return events[0].pipeline
 
 
 def _content(cursor: Any, event_id: int, sha256: str) -> tuple[int | None, ContentState | None]:

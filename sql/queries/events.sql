@@ -12,9 +12,11 @@ INSERT INTO events (name, pipeline, fingerprint, dimension, settings)
 VALUES (%(name)s, %(pipeline)s, %(fingerprint)s, %(dimension)s, %(settings)s)
 ON CONFLICT (name) DO NOTHING;
 
--- Every path ever seen in the event, with what tells whether the file has changed since.
+-- Every path ever seen in the event, with what tells whether the file has changed since. An error
+-- of the path's own says that it cannot be read now, whatever content it had before.
 -- name: known_files
-SELECT p.path, p.size_bytes, p.mtime_ns, coalesce(c.state, 'unreadable'),
+SELECT p.path, p.size_bytes, p.mtime_ns,
+       CASE WHEN p.error IS NULL THEN c.state ELSE 'unreadable' END,
        p.missing_since IS NOT NULL, encode(photos.sha256, 'hex'), coalesce(p.error, c.error)
 FROM event_paths p
 LEFT JOIN event_photos c ON c.id = p.event_photo_id
@@ -28,13 +30,7 @@ SELECT (SELECT count(*) FROM event_photos WHERE event_id = %(event)s AND state =
         WHERE p.event_id = %(event)s AND p.missing_since IS NULL
           AND (p.error IS NOT NULL OR c.state = 'failed')),
        (SELECT count(*) FROM event_paths
-        WHERE event_id = %(event)s AND missing_since IS NOT NULL),
-       (SELECT count(*) FROM event_paths WHERE event_id = %(event)s AND missing_since IS NULL),
-       content.bytes, content.first_taken, content.last_taken
-FROM (SELECT coalesce(sum(p.size_bytes), 0)::bigint AS bytes,
-             min(p.taken_at) AS first_taken, max(p.taken_at) AS last_taken
-      FROM event_photos c JOIN photos p ON p.id = c.photo_id
-      WHERE c.event_id = %(event)s AND c.state = 'done') content;
+        WHERE event_id = %(event)s AND missing_since IS NOT NULL);
 
 -- Files that are there and could not be read or searched for faces.
 -- name: failures
@@ -47,7 +43,7 @@ ORDER BY p.path;
 
 -- One row per content that was searched for faces and is still there, under the path where it was seen first.
 -- name: event_photos
-SELECT there.path, p.taken_at, (SELECT count(*) FROM faces f WHERE f.event_photo_id = c.id)
+SELECT there.path, p.taken_at, (SELECT count(*) FROM faces f WHERE f.event_photo_id = c.id), p.id
 FROM event_photos c
 JOIN photos p ON p.id = c.photo_id
 JOIN LATERAL (SELECT path FROM event_paths

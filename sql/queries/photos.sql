@@ -47,13 +47,15 @@ FROM events WHERE id = %(event)s;
 SELECT event_photo_id FROM event_paths
 WHERE event_id = %(event)s AND sha256(path) = sha256(%(path)s);
 
--- A path that is seen again is no longer missing.
+-- A path that is seen again is no longer missing. One that cannot be read comes without a
+-- content, and keeps the one it had.
 -- name: put_path
 INSERT INTO event_paths (event_id, path, size_bytes, mtime_ns, event_photo_id, error)
 VALUES (%(event)s, %(path)s, %(size_bytes)s, %(mtime_ns)s, %(content)s, %(error)s)
 ON CONFLICT (event_id, sha256(path)) DO UPDATE
 SET size_bytes = excluded.size_bytes, mtime_ns = excluded.mtime_ns,
-    event_photo_id = excluded.event_photo_id, error = excluded.error, missing_since = NULL;
+    event_photo_id = coalesce(excluded.event_photo_id, event_paths.event_photo_id),
+    error = excluded.error, missing_since = NULL;
 
 -- name: mark_missing
 UPDATE event_paths SET missing_since = now()

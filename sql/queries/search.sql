@@ -1,4 +1,5 @@
--- Photos by L2 distance to a probe. Filters by event, pipeline and time are part of the statement.
+-- Photos and faces by L2 distance to a probe. Filters by event, pipeline and time are part of the
+-- statement.
 
 -- How many faces are in scope, counted no further than it takes to choose a statement.
 -- name: count_scope
@@ -63,3 +64,32 @@ JOIN LATERAL (SELECT path FROM event_paths
               WHERE event_photo_id = nearest.event_photo_id AND missing_since IS NULL
               ORDER BY id LIMIT 1) there ON true
 ORDER BY nearest.distance, there.path;
+
+-- Every face within max_distance, each once: a content that several of the events hold counts in
+-- the first of them where it still is. MATERIALIZED keeps max_distance out of the scan of the
+-- faces, so no vector of another event's dimension is ever compared.
+-- name: faces_within
+WITH held AS (
+    SELECT DISTINCT ON (c.photo_id) c.id, c.photo_id, c.event_id
+    FROM event_photos c
+    WHERE c.event_id = ANY(%(events)s::bigint[])
+      AND c.state = 'done'
+      AND EXISTS (SELECT FROM event_paths there
+                  WHERE there.event_photo_id = c.id AND there.missing_since IS NULL)
+    ORDER BY c.photo_id, c.event_id
+), compared AS MATERIALIZED (
+    SELECT f.id, f.event_photo_id, f.event_id, f.x, f.y, f.w, f.h, held.photo_id,
+           f.embedding <-> %(probe)s::vector AS distance
+    FROM held
+    JOIN faces f ON f.event_photo_id = held.id AND f.event_id = held.event_id
+    WHERE f.pipeline = %(pipeline)s
+)
+SELECT there.path, e.name, face.distance, face.x, face.y, face.w, face.h, p.taken_at, face.photo_id
+FROM compared face
+JOIN events e ON e.id = face.event_id
+JOIN photos p ON p.id = face.photo_id
+JOIN LATERAL (SELECT path FROM event_paths
+              WHERE event_photo_id = face.event_photo_id AND missing_since IS NULL
+              ORDER BY id LIMIT 1) there ON true
+WHERE face.distance <= %(max_distance)s
+ORDER BY face.distance, there.path, face.id;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 from pathlib import Path
 
@@ -84,3 +85,19 @@ def test_files_that_cannot_be(database_url: str, tmp_path: Path) -> None:
         restore(database_url, tmp_path / "absent")
     with pytest.raises(OutputError, match="No such file or directory"):
         backup(database_url, tmp_path / "absent" / "file")
+
+
+def test_a_folder_that_goes_away_does_not_hide_the_error(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "stick"
+    folder.mkdir()
+
+    def unplugged(*_: str) -> None:
+        shutil.rmtree(folder)
+        folder.write_text("")
+        raise StoreError("pg_dump failed.")
+
+    monkeypatch.setattr("facefind.store.backup._dump", unplugged)
+    with pytest.raises(StoreError, match="pg_dump failed"):
+        backup(database_url, folder / "saved.facefind")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -290,6 +291,27 @@ def test_a_full_disk_while_the_data_is_made_leaves_nothing_half_made(home: Path)
     assert list((home / "postgres").glob("data*")) == []
     with embedded_server(home) as url, connected(url) as connection:
         assert rows(connection, "SELECT 1") == [(1,)]
+
+
+def test_a_half_made_folder_that_stays_does_not_hide_the_error(
+    folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = folder / "postgresql" / "bin"
+    programs.mkdir(parents=True)
+    for name in ("initdb", "postgres"):
+        (programs / name).write_text("#!/bin/sh\necho 'initdb: error: out of luck'\nexit 1\n")
+        (programs / name).chmod(0o755)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rmdir", refuse)
+        with pytest.raises(StoreError, match="cannot be created.*out of luck"):
+            embedded_server(home, programs).__enter__()
+    assert len(list((home / "postgres").glob("data.new-*"))) == 1
+    enter(home)
+    assert [path.name for path in (home / "postgres").glob("data*")] == ["data"]
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="needs root")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psycopg2
 import pytest
 
 from facefind.errors import StoreError, UsageError
@@ -232,12 +233,86 @@ def test_a_failure_does_not_undo_what_another_process_found(
     assert store.known_files(event.id)[b"/b.jpg"].state == "done"
 
 
-def test_a_file_replaced_by_an_unreadable_one_loses_its_content(
+@pytest.mark.parametrize("stamp", [None, EDITED])
+def test_a_file_that_cannot_be_read_any_more_keeps_its_faces(
+    store: Repository, event: Event, sql: Any, stamp: FileStamp | None
+) -> None:
+    put(store, event, "/a.jpg", 0.1, 0.2, content="x")
+    store.record_failure(event, b"/a.jpg", stamp, None, "permission denied")
+    assert store.known_files(event.id) == {
+        b"/a.jpg": KnownFile(stamp, "unreadable", False, digest("x"), "permission denied")
+    }
+    assert store.failures(event.id) == [Failure(Path("/a.jpg"), "permission denied")]
+    assert store.summary(event.id) == EventSummary(photos=1, faces=2, failed=1, missing=0)
+    assert store.content_state(event.id, digest("x")) == "done"
+    assert found(store, event) == [("/a.jpg", 0.1)]
+    assert [(str(p.path), p.faces) for p in store.event_photos(event.id)] == [("/a.jpg", 2)]
+    assert counts(sql) == {"photos": 1, "event_photos": 1, "event_paths": 1, "faces": 2}
+
+
+@pytest.mark.parametrize("searched_again", [False, True])
+def test_a_file_that_can_be_read_again_has_no_error_left(
+    store: Repository, event: Event, searched_again: bool
+) -> None:
+    put(store, event, "/a.jpg", 0.1, content="x")
+    store.record_failure(event, b"/a.jpg", None, None, "input/output error")
+    if searched_again:
+        assert not put(store, event, "/a.jpg", 0.1, content="x")
+    else:
+        store.record_path(event, b"/a.jpg", STAMP, digest("x"))
+    assert store.known_files(event.id) == {
+        b"/a.jpg": KnownFile(STAMP, "done", False, digest("x"), None)
+    }
+    assert store.failures(event.id) == []
+    assert store.summary(event.id).failed == 0
+    assert found(store, event) == [("/a.jpg", 0.1)]
+
+
+def test_a_file_that_can_be_read_again_and_was_edited_drops_its_old_content(
     store: Repository, event: Event, sql: Any
 ) -> None:
+    put(store, event, "/a.jpg", 0.1, content="before")
+    store.record_failure(event, b"/a.jpg", None, None, "input/output error")
+    put(store, event, "/a.jpg", 0.2, 0.3, content="after")
+    assert found(store, event) == [("/a.jpg", 0.2)]
+    assert store.failures(event.id) == []
+    assert counts(sql) == {"photos": 1, "event_photos": 1, "event_paths": 1, "faces": 2}
+
+
+def test_a_broken_file_that_then_cannot_be_read_is_one_failure(
+    store: Repository, event: Event
+) -> None:
+    store.record_failure(event, b"/a.jpg", STAMP, digest("x"), "truncated")
+    store.record_failure(event, b"/a.jpg", None, None, "permission denied")
+    assert store.known_files(event.id) == {
+        b"/a.jpg": KnownFile(None, "unreadable", False, digest("x"), "permission denied")
+    }
+    assert store.failures(event.id) == [Failure(Path("/a.jpg"), "permission denied")]
+    assert store.summary(event.id).failed == 1
+    store.record_failure(event, b"/a.jpg", STAMP, digest("x"), "truncated")
+    assert store.failures(event.id) == [Failure(Path("/a.jpg"), "truncated")]
+    assert store.known_files(event.id)[b"/a.jpg"].state == "failed"
+
+
+def test_an_unreadable_file_that_is_deleted_is_missing(store: Repository, event: Event) -> None:
     put(store, event, "/a.jpg", 0.1)
-    store.record_failure(event, b"/a.jpg", EDITED, None, "input/output error")
-    assert counts(sql) == {"photos": 0, "event_photos": 0, "event_paths": 1, "faces": 0}
+    store.record_failure(event, b"/a.jpg", None, None, "permission denied")
+    store.mark_missing(event.id, [b"/a.jpg"])
+    assert found(store, event) == []
+    assert store.event_photos(event.id) == []
+    assert store.summary(event.id) == EventSummary(photos=1, faces=1, failed=0, missing=1)
+
+
+def test_an_unreadable_file_can_be_forgotten(store: Repository, event: Event, sql: Any) -> None:
+    put(store, event, "/a.jpg", 0.1, 0.2)
+    store.record_failure(event, b"/a.jpg", None, None, "permission denied")
+    assert store.forget_paths([b"/a.jpg"], event) == Forgotten(1, 2)
+    assert set(counts(sql).values()) == {0}
+
+
+def test_a_path_has_a_content_or_an_error(store: Repository, event: Event, sql: Any) -> None:
+    with pytest.raises(psycopg2.errors.CheckViolation):
+        rows(sql, "INSERT INTO event_paths (event_id, path) VALUES (%s, '/a')", event.id)
 
 
 def test_a_path_of_forgotten_content_is_refused(store: Repository, event: Event) -> None:
@@ -293,17 +368,28 @@ def test_two_programs_that_ingest_the_same_store_each_photo_once(
 
 
 def test_the_summary(store: Repository, event: Event) -> None:
-    assert store.summary(event.id) == EventSummary(0, 0, 0, 0, 0)
-    early, late = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2020, 2021))
-    put(store, event, "/a.jpg", 0.1, 0.2, info=PhotoInfo("JPEG", 1, 1, late))
-    put(store, event, "/b.jpg", info=PhotoInfo("JPEG", 1, 1, early))
+    assert store.summary(event.id) == EventSummary(0, 0, 0, 0)
+    put(store, event, "/a.jpg", 0.1, 0.2)
+    put(store, event, "/b.jpg")
     put(store, event, "/gone.jpg", content="/b.jpg")
     store.record_failure(event, b"/c.jpg", STAMP, digest("c"), "truncated")
     store.record_failure(event, b"/d.jpg", None, None, "permission denied")
     store.mark_missing(event.id, [b"/gone.jpg"])
-    assert store.summary(event.id) == EventSummary(2, 2, 2, 1, 4, 2000, early, late)
+    assert store.summary(event.id) == EventSummary(2, 2, 2, 1)
     listed = [(str(photo.path), photo.faces) for photo in store.event_photos(event.id)]
     assert listed == [("/a.jpg", 2), ("/b.jpg", 0)]
+
+
+def test_a_photo_has_one_number_wherever_it_is(store: Repository, event: Event) -> None:
+    other = new_event(store, "copy")
+    put(store, event, "/a.jpg", 0.1, content="x")
+    put(store, event, "/b.jpg", 0.2, content="y")
+    put(store, other, "/c.jpg", 0.1, content="x")
+    numbers = {str(photo.path): photo.photo_id for photo in store.event_photos(event.id)}
+    assert len(set(numbers.values())) == 2
+    assert [photo.photo_id for photo in store.event_photos(other.id)] == [numbers["/a.jpg"]]
+    matches = store.search(vector(0), [event])
+    assert {str(match.photo): match.photo_id for match in matches} == numbers
 
 
 # Forgetting

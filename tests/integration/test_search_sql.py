@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -15,7 +16,7 @@ from facefind.store import nearest
 from facefind.store.db import connect, register_vectors
 from facefind.store.queries import queries
 from facefind.store.repository import Repository
-from facefind.types import Event, Face, FloatArray, PhotoInfo
+from facefind.types import Box, Event, Face, FloatArray, PhotoInfo
 from tests.stored import DIMENSION, JPEG, STAMP, digest, face, new_event, put, rows, vector
 
 pytestmark = pytest.mark.every_server
@@ -107,6 +108,102 @@ def test_a_probe_of_another_dimension_is_refused(store: Repository) -> None:
         store.search(vector(0, 64), [event])
 
 
+# Every face, not one for each photo
+
+
+def faces(
+    store: Repository, events: Sequence[Event], max_distance: float = 1
+) -> list[tuple[str, str, float]]:
+    """Event, path and distance of every face within a distance."""
+    matches = store.faces_within(vector(0), events, max_distance=max_distance)
+    return [(match.event, str(match.photo), round(match.distance, 4)) for match in matches]
+
+
+def test_every_face_by_distance_then_path(searching: Repository) -> None:
+    event = new_event(searching)
+    put(searching, event, "/b.jpg", 0.5, 0.25, 2)
+    put(searching, event, "/a.jpg", 0.75, 0.25, 0.25)
+    put(searching, event, "/nobody.jpg")
+    nearest_first = [
+        ("party", "/a.jpg", 0.25),
+        ("party", "/a.jpg", 0.25),
+        ("party", "/b.jpg", 0.25),
+        ("party", "/b.jpg", 0.5),
+        ("party", "/a.jpg", 0.75),
+    ]
+    assert faces(searching, [event]) == nearest_first
+    assert faces(searching, [event], 0.5) == nearest_first[:4]
+    assert faces(searching, [event], 0.125) == []
+    assert faces(searching, []) == []
+
+
+def test_a_face_is_told_as_search_tells_it(store: Repository) -> None:
+    event = new_event(store)
+    info = PhotoInfo("JPEG", 1, 1, NOON)
+    two = [face(0.5, x=5), face(0.25, x=7)]
+    store.record_photo(event, b"/a.jpg", STAMP, digest("a"), info, two)
+    near, far = store.faces_within(vector(0), [event], max_distance=1)
+    assert [near] == store.search(vector(0), [event])
+    assert far == replace(near, distance=0.5, box=Box(5, 20, 30, 40))
+
+
+def test_a_face_is_at_the_first_path_that_is_there(store: Repository) -> None:
+    event = new_event(store)
+    for path in ("/c.jpg", "/b.jpg", "/a.jpg"):
+        put(store, event, path, 0.5, content="x")
+    store.mark_missing(event.id, [b"/c.jpg"])
+    store.record_failure(event, b"/b.jpg", None, None, "permission denied")
+    assert faces(store, [event]) == [("party", "/b.jpg", 0.5)]
+    store.mark_missing(event.id, [b"/a.jpg", b"/b.jpg"])
+    assert faces(store, [event]) == []
+
+
+def test_content_of_several_events_gives_its_faces_once(store: Repository) -> None:
+    first, second, third = (new_event(store, name) for name in "zyx")
+    for event in (third, second, first):
+        put(store, event, f"/{event.name}.jpg", 0.5, 0.25, content="same")
+    put(store, third, "/own.jpg", 0.75)
+    own = ("x", "/own.jpg", 0.75)
+    everywhere = [third, first, second]
+    assert faces(store, everywhere) == [("z", "/z.jpg", 0.25), ("z", "/z.jpg", 0.5), own]
+    store.mark_missing(first.id, [b"/z.jpg"])
+    assert faces(store, everywhere) == [("y", "/y.jpg", 0.25), ("y", "/y.jpg", 0.5), own]
+    assert faces(store, [third]) == [("x", "/x.jpg", 0.25), ("x", "/x.jpg", 0.5), own]
+
+
+def test_content_that_failed_in_the_first_event_is_found_in_the_second(store: Repository) -> None:
+    first, second = new_event(store, "a"), new_event(store, "b")
+    store.record_failure(first, b"/a.jpg", STAMP, digest("x"), "out of memory")
+    put(store, second, "/b.jpg", 0.5, content="x")
+    assert faces(store, [first, second]) == [("b", "/b.jpg", 0.5)]
+
+
+def test_faces_of_other_dimensions_are_not_compared(store: Repository, sql: Any) -> None:
+    event = new_event(store)
+    odd = store.ensure_event("odd", "no-index", "weights-3", 5, {})
+    for number in range(50):
+        path = f"/{number}.jpg"
+        put(store, event, path, 0.5)
+        one = [face(0.25, dimension=5)]
+        store.record_photo(odd, path.encode(), STAMP, digest(path), JPEG, one)
+    rows(sql, "ANALYZE")
+    assert len(faces(store, [event])) == 50
+    found = store.faces_within(vector(0, 5), [odd], max_distance=1)
+    assert [match.distance for match in found] == [0.25] * 50
+
+
+def test_faces_that_cannot_be_compared_are_refused(store: Repository) -> None:
+    event = new_event(store)
+    put(store, event, "/a.jpg", 0.5)
+    clip = store.ensure_event("clip", "clip", "weights-2", 768, {})
+    newer = store.ensure_event("newer", "dlib", "weights-2", DIMENSION, {})
+    for other in (clip, newer):
+        with pytest.raises(UsageError, match="cannot be searched together"):
+            store.faces_within(vector(0), [event, other], max_distance=1)
+    with pytest.raises(StoreError, match="different vector dimensions"):
+        store.faces_within(vector(0, 64), [event], max_distance=1)
+
+
 # Many faces: which plan is used, and that both find the same.
 
 
@@ -164,7 +261,22 @@ def test_plans(database_url: str, crowd: Event, people: FloatArray) -> None:
     exact = plan(connection, "search_exact", question)
     assert "faces" in exact
     assert "hnsw" not in exact
+    near = nearest.Question(people[0], [crowd.id], "dlib", 0.6, 0, None, None)
+    every_face = plan(connection, "faces_within", near)
+    assert "faces" in every_face
+    assert "hnsw" not in every_face
     connection.close()
+
+
+def test_every_face_of_a_person_in_a_crowd(
+    store: Repository, crowd: Event, people: FloatArray
+) -> None:
+    found = store.faces_within(people[0], [crowd], max_distance=0.6)
+    distances = np.linalg.norm(people - people[0], axis=1)
+    assert [int(match.photo.stem) for match in found] == [
+        int(number) for number in np.argsort(distances)[:100]
+    ]
+    assert found == store.search(people[0], [crowd], max_distance=0.6)
 
 
 def test_the_index_finds_what_comparing_all_finds(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from psycopg2.extensions import parse_dsn
+from psycopg2.extensions import make_dsn, parse_dsn
 
 from facefind.errors import StoreError
 from facefind.store.db import connect, describe, register_vectors
@@ -71,6 +74,9 @@ def test_a_server_that_cannot_be_reached(url: str) -> None:
         f"{PASSWORD}",
         f"mysql://ann:{PASSWORD}@127.0.0.1/photos",
         f"postgresql://ann:{PASSWORD}/x@127.0.0.1/photos",
+        f"postgresql://ann:{PASSWORD}@127.0.0.1/photos\udcff",
+        f"postgresql://ann:{PASSWORD}@127.0.0.1/photos%FF",
+        f"host=127.0.0.1 password={PASSWORD} dbname=\0",
     ],
 )
 def test_a_url_that_makes_no_sense_is_not_repeated(url: str) -> None:
@@ -83,6 +89,44 @@ def test_a_url_that_makes_no_sense_is_not_repeated(url: str) -> None:
 def test_a_database_that_does_not_exist(server: str) -> None:
     with pytest.raises(StoreError, match='database "absent" does not exist'):
         connect(server.replace("/postgres?", "/absent?"))
+
+
+@pytest.fixture
+def silent_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a server that takes connections and never says a word."""
+    monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        # Without a timeout the client would wait until this resets its connection.
+        rescue = threading.Timer(60, listening.shutdown, [socket.SHUT_RDWR])
+        rescue.start()
+        yield f"host=127.0.0.1 port={listening.getsockname()[1]} sslmode=disable user=x dbname=x"
+        rescue.cancel()
+
+
+def test_a_server_that_never_answers_is_given_up(
+    silent_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from facefind.store import db
+
+    monkeypatch.setattr(db, "CONNECT_SECONDS", 2)
+    with pytest.raises(StoreError, match="cannot be reached: .*timeout expired"):
+        connect(silent_server)
+
+
+def test_how_long_to_wait_for_an_answer(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def seconds(url: str) -> str | None:
+        connection = connect(url)
+        connection.close()
+        return parse_dsn(connection.dsn).get("connect_timeout")
+
+    monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
+    assert seconds(server) == "10"
+    assert seconds(f"{server}&connect_timeout=3") == "3"
+    assert seconds(make_dsn(server, connect_timeout=3)) == "3"
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "4")
+    assert seconds(server) is None
 
 
 def test_describe_leaves_out_the_user(server: str) -> None:

@@ -253,6 +253,40 @@ def test_wrong_bytes_are_thrown_away(site: Site) -> None:
     assert site.left == set()
 
 
+def test_wrong_bytes_that_cannot_be_thrown_away_are_told_all_the_same(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.script.data = OTHER
+    kept: list[str] = []
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path.exists():
+            kept.append(path.name)
+            raise OSError(30, "Read-only file system")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert f"sha256 of what came is {hashlib.sha256(OTHER).hexdigest()}" in site.error()
+    assert kept == ["net.onnx.part"]
+
+
+def test_a_tag_that_cannot_be_removed_does_no_harm(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "net.onnx.part.etag" and path.exists():
+            raise PermissionError(1, "Operation not permitted")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert site.pull().read_bytes() == DATA
+    assert "net.onnx.part.etag" in site.left
+    monkeypatch.undo()
+
+
 def test_a_wrong_size_is_refused_before_the_download(site: Site) -> None:
     site.script.data = DATA + b"!"
     assert "has 1048577 bytes, expected 1048576" in site.error()

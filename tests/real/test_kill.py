@@ -7,16 +7,21 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import psycopg2
 import pytest
 
 from tests.program import Program
 
-KILLS = 20
+FILES = 8
+FIRST_LINE = "IMG_0101.jpg: 1 face"
+
+KILLS_BEFORE, KILLS_AFTER = 4, 16
+"""Before and after the first photo is stored."""
 
 ROWS = """
     SELECT convert_from(paths.path, 'UTF8'), photos.sha256, event_photos.state,
@@ -31,9 +36,30 @@ ROWS = """
 """
 
 
+class Course(NamedTuple):
+    """Seconds that a run takes to the line of its first photo, and from there to its end."""
+
+    first: float
+    rest: float
+
+
+class Kill(NamedTuple):
+    """What became of a run that was killed: its exit code, and how many of the files it stored."""
+
+    code: int
+    files: int
+
+
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
     return Program(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def url(program: Program) -> Iterator[str]:
+    """The database, running throughout, so that no run's time goes into starting it."""
+    yield program.json("db", "start")["url"]
+    assert program.json("db", "stop") == {"stopped": True}
 
 
 @pytest.fixture(scope="module")
@@ -45,21 +71,20 @@ def photos(tmp_path_factory: pytest.TempPathFactory, sample_event: Path) -> Path
         shutil.copy(sample_event / "photos" / f"IMG_0{number}.jpg", folder)
     shutil.copy(folder / "IMG_0101.jpg", folder / "copy of IMG_0101.jpg")
     (folder / "broken.jpg").write_bytes((folder / "IMG_0102.jpg").read_bytes()[:5000])
+    assert len(list(folder.iterdir())) == FILES
     return folder
 
 
-def rows(program: Program, event: str) -> list[tuple[Any, ...]]:
+def rows(url: str, event: str) -> list[tuple[Any, ...]]:
     """Everything stored of an event, in a stable order."""
-    url = program.json("db", "start")["url"]
-    connection = psycopg2.connect(url)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(ROWS, (event,))
-            found: list[tuple[Any, ...]] = cursor.fetchall()
-            return found
-    finally:
-        connection.close()
-        program("db", "stop")
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(ROWS, (event,))
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found
+
+
+def stored_files(url: str, event: str) -> int:
+    return len({row[0] for row in rows(url, event)})
 
 
 def ingest(program: Program, photos: Path, event: str) -> None:
@@ -67,48 +92,90 @@ def ingest(program: Program, photos: Path, event: str) -> None:
     assert done.returncode == 1, done.stderr  # the broken photo
 
 
-def test_kill_9_at_random_moments_then_a_normal_run_equals_an_undisturbed_one(
-    program: Program, photos: Path
-) -> None:
-    started = time.monotonic()
-    ingest(program, photos, "undisturbed")
-    whole_run = time.monotonic() - started
-    expected = rows(program, "undisturbed")
-    assert len({row[0] for row in expected}) == 8
-    assert sum(row[8] is not None for row in expected) == 8
-    moments = random.Random(20).sample(np.linspace(0.05, 1.0, KILLS).tolist(), KILLS)
-    equal = []
-    for number, moment in enumerate(moments):
-        process = program.start("ingest", photos, "--event", f"killed {number}")
-        time.sleep(moment * whole_run)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        ingest(program, photos, f"killed {number}")
-        equal.append(rows(program, f"killed {number}") == expected)
-    assert equal == [True] * KILLS
-
-
-def test_two_at_once_equal_one(program: Program, photos: Path) -> None:
-    ingest(program, photos, "one")
-    both = [program.start("ingest", photos, "--event", "two") for _ in range(2)]
-    assert [process.wait() for process in both] == [1, 1]
-    assert rows(program, "two") == rows(program, "one")
-
-
-def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(program: Program, photos: Path) -> None:
-    process = subprocess.Popen(
-        program.command("ingest", photos, "--event", "stopped", "-v"),
-        stderr=subprocess.PIPE,
+def begin(program: Program, photos: Path, event: str) -> subprocess.Popen[str]:
+    """Starts an ingest that says on stderr which photos it has stored."""
+    return subprocess.Popen(
+        program.command("ingest", photos, "--event", event, "-v"),
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env=program.environment(),
     )
+
+
+def await_first_photo(process: subprocess.Popen[str]) -> None:
     assert process.stderr is not None
-    line = next(line for line in process.stderr if "IMG_0101.jpg" in line)
+    assert any(FIRST_LINE in line for line in process.stderr)
+
+
+def course(program: Program, photos: Path) -> Course:
+    """How an undisturbed run goes; the files and the database are in the system's cache."""
+    started = time.monotonic()
+    process = begin(program, photos, "timed")
+    await_first_photo(process)
+    first = time.monotonic()
+    process.communicate()
+    return Course(first - started, time.monotonic() - first)
+
+
+def moments(run: Course) -> list[tuple[bool, float]]:
+    """When to kill: whether to await the first photo, and how many seconds to wait then."""
+    chance = random.Random(20)
+    before = [(False, chance.uniform(0.1, 0.9) * run.first) for _ in range(KILLS_BEFORE)]
+    # One in each of as many equal parts: chance alone might leave a part of the run out.
+    parts = [(part + chance.random()) / KILLS_AFTER for part in range(KILLS_AFTER)]
+    return [*before, *((True, part * run.rest) for part in parts)]
+
+
+def kill(
+    program: Program, url: str, photos: Path, event: str, after_first: bool, seconds: float
+) -> Kill:
+    """Runs an ingest into a new event and kills it with SIGKILL at a moment of `moments`."""
+    process = begin(program, photos, event)
+    if after_first:
+        await_first_photo(process)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return Kill(process.returncode, stored_files(url, event))
+
+
+def test_kill_9_at_random_moments_then_a_normal_run_equals_an_undisturbed_one(
+    program: Program, url: str, photos: Path
+) -> None:
+    ingest(program, photos, "undisturbed")
+    expected = rows(url, "undisturbed")
+    assert len({row[0] for row in expected}) == FILES
+    assert sum(row[8] is not None for row in expected) == 8
+    kills, equal = [], []
+    for number, (after_first, seconds) in enumerate(moments(course(program, photos))):
+        event = f"killed {number}"
+        kills.append(kill(program, url, photos, event, after_first, seconds))
+        ingest(program, photos, event)
+        equal.append(rows(url, event) == expected)
+    # The moments are guesses from another run's times: a few may come too late.
+    assert sum(done.code == -signal.SIGKILL for done in kills) >= 15, kills
+    assert sum(0 < done.files < FILES for done in kills) >= 5, kills
+    print(kills, seconds)
+    assert equal == [True] * (KILLS_BEFORE + KILLS_AFTER)
+
+
+def test_two_at_once_equal_one(program: Program, url: str, photos: Path) -> None:
+    ingest(program, photos, "one")
+    both = [program.start("ingest", photos, "--event", "two") for _ in range(2)]
+    assert [process.wait() for process in both] == [1, 1]
+    assert rows(url, "two") == rows(url, "one")
+
+
+def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
+    program: Program, url: str, photos: Path
+) -> None:
+    process = begin(program, photos, "stopped")
+    await_first_photo(process)
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate()
-    assert "1 face" in line
+    out, err = process.communicate()
     assert process.returncode == 130
-    assert "To go on: facefind ingest" in out
+    assert "To go on: facefind ingest" in out + err
+    assert 0 < stored_files(url, "stopped") < FILES
     ingest(program, photos, "stopped")
-    assert len(rows(program, "stopped")) == 10
+    assert len(rows(url, "stopped")) == 10

@@ -189,7 +189,8 @@ def test_forget_asks_first(program: Program, sample_event: Path, tmp_path: Path)
     photo = shutil.copy(sample_event / "photos" / "IMG_0101.jpg", tmp_path)
     program.json("ingest", photo, "--event", "one")
     refused = program("forget", "--event", "one", stdin="n\n")
-    assert refused.returncode == 130
+    assert refused.returncode == 1
+    assert "Nothing was forgotten" in refused.stderr
     assert program.json("forget", photo, "--event", "one", "--yes") == {"photos": 1, "faces": 1}
     program.json("forget", "--event", "one", "--yes")
 
@@ -200,3 +201,46 @@ def test_clip_without_its_weights_says_where_they_go(program: Program, sample_ev
     assert "patch32_v1.onnx" in result.stderr
     assert "facefind models pull" in result.stderr
     assert "c" not in {row["event"] for row in program.json("status")["events"]}
+
+
+def test_photo_that_became_unreadable_is_reported_and_keeps_its_faces(
+    program: Program, sample_event: Path, tmp_path: Path
+) -> None:
+    photo = tmp_path / "party" / "IMG_0101.jpg"
+    photo.parent.mkdir()
+    shutil.copy(sample_event / "photos" / photo.name, photo)
+    program.json("ingest", photo.parent, "--event", "lost")
+    # What stands where the photo was cannot be read as a file, not even by root.
+    photo.rename(tmp_path / "aside.jpg")
+    photo.write_bytes(b"")
+    report = program("ingest", photo.parent, "--event", "lost", "--json")
+    assert report.returncode == 1
+    assert json.loads(report.stdout)["faces"] == 1
+    assert program("who", tmp_path / "aside.jpg", "--event", "lost").returncode == 0
+    program.json("forget", "--event", "lost", "--yes")
+
+
+def test_one_bad_portrait_of_two_does_not_spoil_the_answer(
+    program: Program, sample_event: Path, tmp_path: Path, truth: dict[str, list[str]]
+) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"nothing")
+    good = sample_event / "portraits" / f"{HOPPER}.jpg"
+    done = program("who", tmp_path / "broken.jpg", good, "--json")
+    answer = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert len(names(answer)) == len(truth[HOPPER])
+    assert [failed["path"] for failed in answer["failed"]] == [str(tmp_path / "broken.jpg")]
+
+
+def test_an_album_stays_while_its_portrait_cannot_be_used(
+    program: Program, sample_event: Path, tmp_path: Path, truth: dict[str, list[str]]
+) -> None:
+    portraits = tmp_path / "portraits"
+    shutil.copytree(sample_event / "portraits", portraits)
+    program.json("albums", tmp_path / "out", "--portraits", portraits)
+    portrait = portraits / f"{HOPPER}.jpg"
+    portrait.write_bytes(portrait.read_bytes()[:3000])
+    done = program("albums", tmp_path / "out", "--portraits", portraits, "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["removed"] == 0
+    assert len(list((tmp_path / "out" / HOPPER).iterdir())) == len(truth[HOPPER])

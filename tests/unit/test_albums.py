@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,18 +15,42 @@ from facefind.albums import (
     ALBUMS_NAME,
     RECORD_NAME,
     AlbumsReport,
+    People,
+    find_people,
     one_person_per_face,
     portrait_sets,
+    read_people,
     write_albums,
 )
 from facefind.errors import OutputError, UsageError
 from facefind.placing import Mode
-from facefind.types import Box, Match
-from tests.fakes import RED, write_photo
+from facefind.store.records import EventPhoto
+from facefind.types import Box, Event, FloatArray, Match
+from tests.fakes import GREY, RED, ColourFinder, write_photo
 
 
 def match(photo: Path, distance: float = 0.3, x: float = 0) -> Match:
-    return Match(photo, "party", distance, Box(x, 0, 10, 10), None)
+    return Match(photo, "party", distance, Box(x, 0, 10, 10), None, number_of(photo))
+
+
+def number_of(photo: Path) -> int:
+    return zlib.crc32(bytes(photo))
+
+
+def searched(photos: Sequence[Path]) -> list[EventPhoto]:
+    return [EventPhoto(photo, None, 1, number_of(photo)) for photo in photos]
+
+
+EVENT = Event(1, "party", "clip", "f00d")
+
+
+class NoStore:
+    """A store that must not be asked."""
+
+    def faces_within(
+        self, probe: FloatArray, events: Sequence[Event], *, max_distance: float
+    ) -> list[Match]:
+        raise AssertionError
 
 
 @pytest.fixture
@@ -43,7 +69,7 @@ def out(tmp_path: Path) -> Path:
 
 def write(out: Path, photos: list[Path], mode: Mode = "link", **people: list[int]) -> AlbumsReport:
     answers = {name: [match(photos[i]) for i in numbers] for name, numbers in people.items()}
-    return write_albums(out, answers, photos=photos, mode=mode)
+    return write_albums(out, answers, photos=searched(photos), mode=mode)
 
 
 def tree(out: Path) -> list[str]:
@@ -142,7 +168,7 @@ def test_photo_that_is_gone_is_reported(out: Path, photos: list[Path]) -> None:
 
 def test_people_with_few_photos_get_no_folder(out: Path, photos: list[Path]) -> None:
     answers = {"Ann": [match(photos[0])], "Bob": [match(photos[1]), match(photos[2])]}
-    report = write_albums(out, answers, photos=photos, min_photos=2)
+    report = write_albums(out, answers, photos=searched(photos), min_photos=2)
     assert [album.folder for album in report.albums] == ["", "Bob"]
     assert tree(out) == ["Bob/IMG_1.png", "Bob/IMG_2.png"]
 
@@ -174,20 +200,95 @@ def test_damaged_record_is_refused(out: Path, photos: list[Path]) -> None:
         write(out, photos, Ann=[0])
 
 
-def test_face_near_two_people_goes_to_the_nearest(photos: list[Path]) -> None:
-    answers = {
-        "Ann": [match(photos[0], 0.3), match(photos[1], 0.5)],
-        "Bob": [match(photos[0], 0.4), match(photos[1], 0.4, x=50)],
+def test_a_face_near_two_people_goes_to_the_nearest(photos: list[Path]) -> None:
+    """Ann is nearer to Bob's face than to her own, but that face is Bob's."""
+    result = one_person_per_face(
+        {
+            "Ann": [match(photos[0], 0.30), match(photos[0], 0.33, x=50), match(photos[1], 0.35)],
+            "Bob": [match(photos[0], 0.20), match(photos[1], 0.34)],
+        }
+    )
+    assert [(m.photo, m.distance) for m in result["Ann"]] == [(photos[0], 0.33)]
+    assert [(m.photo, m.distance) for m in result["Bob"]] == [(photos[0], 0.20), (photos[1], 0.34)]
+
+
+def test_two_faces_of_one_person_in_a_photo_count_once(photos: list[Path]) -> None:
+    result = one_person_per_face({"Ann": [match(photos[0], 0.3, x=50), match(photos[0], 0.2)]})
+    assert [match.distance for match in result["Ann"]] == [0.2]
+
+
+def test_people_need_a_threshold() -> None:
+    people = People({}, (), frozenset())
+    with pytest.raises(UsageError, match="no measured threshold"):
+        find_people(people, store=NoStore(), events=[EVENT], threshold=None)
+
+
+def test_albums_of_people_who_cannot_be_asked_about_stay(out: Path, photos: list[Path]) -> None:
+    write(out, photos, Ann=[0, 1], Bob=[2])
+    answers = {"Ann": [match(photos[0])]}
+    report = write_albums(out, answers, photos=searched(photos), keep={"Bob"})
+    assert tree(out) == ["Ann/IMG_1.png", "Bob/IMG_2.png"]
+    assert (report.written, report.kept, report.removed) == (0, 2, 1)
+    write(out, photos, Ann=[0])
+    assert tree(out) == ["Ann/IMG_1.png"]
+
+
+def test_portraits_that_fail_are_reported_and_their_people_known(tmp_path: Path) -> None:
+    write_photo(tmp_path / "Ann" / "good.png", RED)
+    write_photo(tmp_path / "Ann" / "empty.png", GREY)
+    write_photo(tmp_path / "Bob.png", GREY)
+    people = read_people(tmp_path, ColourFinder())
+    assert list(people.probes) == ["Ann"]
+    assert sorted(portrait.path.name for portrait in people.failed) == ["Bob.png", "empty.png"]
+    assert people.unknown == {"Bob"}
+
+
+def test_a_photo_known_from_two_events_is_listed_once_and_only_if_without_people(
+    out: Path, photos: list[Path]
+) -> None:
+    twice = [EventPhoto(path, None, 1, number) for path in photos[:2] for number in (1, 2)]
+    shown = [Match(photos[2], "party", 0.3, Box(0, 0, 9, 9), None, 1)]
+    report = write_albums(out, {"Ann": shown}, photos=twice)
+    assert report.photos_without_people == (photos[1],)
+
+
+def test_the_photos_own_folder_is_refused(photos: list[Path]) -> None:
+    folder = photos[2].parent
+    with pytest.raises(UsageError, match="photos of the event itself"):
+        write(folder, photos, Ann=[0])
+    assert not (folder / RECORD_NAME).exists()
+    write(folder / "albums", photos, Ann=[0])
+
+
+def test_a_record_that_leads_out_of_the_folder_is_refused(out: Path, photos: list[Path]) -> None:
+    write(out, photos, "copy", Ann=[0])
+    record = json.loads((out / RECORD_NAME).read_text())
+    victim = Path(shutil.copy2(photos[2], out.parent / "victim.png"))
+    record["../victim.png"] = record.pop("Ann/IMG_1.png") | {
+        "size": victim.stat().st_size,
+        "mtime_ns": victim.stat().st_mtime_ns,
     }
-    result = one_person_per_face(answers)
-    assert [m.photo for m in result["Ann"]] == [photos[0], photos[1]]
-    assert [m.photo for m in result["Bob"]] == [photos[1]]
+    (out / RECORD_NAME).write_text(json.dumps(record))
+    with pytest.raises(UsageError, match="is damaged"):
+        write(out, photos, Ann=[0])
+    assert victim.exists()
+
+
+def test_a_hard_link_of_a_link_holds_the_photo(out: Path, photos: list[Path]) -> None:
+    link = photos[0].parent / "link.png"
+    link.symlink_to(photos[0])
+    write_albums(out, {"Ann": [match(link)]}, photos=(), mode="hardlink")
+    assert not (out / "Ann" / "link.png").is_symlink()
+    assert (out / "Ann" / "link.png").samefile(photos[0])
+    again = write_albums(out, {"Ann": [match(link)]}, photos=(), mode="hardlink")
+    assert (again.written, again.kept) == (0, 1)
 
 
 def test_portraits_by_file_and_folder(tmp_path: Path) -> None:
     for name in ("Ann.png", "Bob/1.png", "Bob/2.png", "Cy.png", "Cy/x.png"):
         write_photo(tmp_path / "portraits" / name, RED)
-    sets = portrait_sets(tmp_path / "portraits")
+    sets, failed = portrait_sets(tmp_path / "portraits")
+    assert failed == []
     assert [(person.name, len(person.pictures)) for person in sets] == [
         ("Ann", 1),
         ("Bob", 2),

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import pytest
 
 from facefind import __version__
-from facefind.cli import output
+from facefind.cli import ingest_command, output
 from facefind.cli.context import App
 from facefind.cli.main import COMMANDS, run
 from facefind.cli.output import plural, progress, shown
 from facefind.errors import InferenceError, StoreError
+from facefind.ingest import IngestReport
+from tests.fakes import RED, write_photo
 
 
 class Result(NamedTuple):
@@ -70,6 +75,9 @@ def test_version(cli: Callable[..., Result], arguments: list[str]) -> None:
         ["who"],
         ["who", "/no/such/portrait.jpg"],
         ["who", __file__, "--limit", "-1"],
+        ["who", str(Path(__file__).parent)],
+        ["who", __file__, "--max-distance", "nan"],
+        ["who", __file__, "--max-distance", "far"],
         ["who", __file__, "--after", "yesterday"],
         ["ingest", str(Path(__file__).parent), "--set", "threshold"],
         ["albums", "out"],
@@ -106,6 +114,55 @@ def test_ctrl_c_exits_with_130(cli: Callable[..., Result], monkeypatch: pytest.M
     monkeypatch.setattr(App, "store", interrupted)
     result = cli("status")
     assert (result.code, result.out) == (130, "")
+
+
+def test_a_fault_is_one_line_and_the_traceback_is_for_debug(
+    cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: App) -> None:
+        raise ZeroDivisionError("by nought")
+
+    monkeypatch.setattr(App, "store", broken)
+    result = cli("status")
+    assert (result.code, result.out) == (2, "")
+    assert "ZeroDivisionError: by nought" in result.err
+    assert "Traceback" not in result.err
+    assert "Traceback" in cli("status", "--debug").err
+
+
+def test_a_folder_without_pictures_is_refused(
+    cli: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def no_events(self: App) -> Iterator[Any]:
+        yield SimpleNamespace(event=lambda _: None)
+
+    monkeypatch.setattr(App, "store", no_events)
+    (tmp_path / "empty").mkdir()
+    result = cli("ingest", str(tmp_path / "empty"))
+    assert result.code == 2
+    assert "There are no pictures in" in result.err
+
+
+def test_a_command_to_copy_is_quoted_for_the_shell(tmp_path: Path) -> None:
+    report = IngestReport("O'Brien's $x", "dlib", 1, 1, 1, 0, (), 0, 0.1, True)
+    again = ingest_command._again(report, [tmp_path / "a b"], retry_failed=True)
+    expected = ["facefind", "ingest", str(tmp_path / "a b"), "--event", "O'Brien's $x"]
+    assert shlex.split(again) == [*expected, "--retry-failed"]
+
+
+def test_faces_never_writes_over_the_photo(
+    cli: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = write_photo(tmp_path / "a.jpg", RED)
+    detector = SimpleNamespace(detect=lambda _: [])
+    monkeypatch.setattr(App, "detector", lambda *_: detector)
+    before = photo.read_bytes()
+    result = cli("faces", str(photo), "--to", str(tmp_path / "." / "a.jpg"))
+    assert (result.code, photo.read_bytes()) == (2, before)
+    monkeypatch.chdir(tmp_path)
+    assert cli("faces", str(photo)).code == cli("faces", str(photo)).code == 1  # no face
+    assert {"a-faces.jpg", "a-faces (2).jpg"} <= {path.name for path in tmp_path.iterdir()}
 
 
 def test_errors_of_a_photo_exit_with_1() -> None:

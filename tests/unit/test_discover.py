@@ -231,8 +231,34 @@ def test_a_link_to_a_hidden_photo_counts(tmp_path: Path) -> None:
     assert list(discover([tmp_path])) == [link]
 
 
-def test_albums_that_facefind_wrote_are_left_out(tmp_path: Path) -> None:
+@pytest.fixture
+def albums(tmp_path: Path) -> Path:
+    """Albums with a copy of the photo a.jpg, in the folder that holds the photo."""
+    put(tmp_path / "a.jpg")
+    folder = put(tmp_path / "albums" / "Ann" / "a.jpg").parent.parent
+    (folder / ALBUMS_RECORD).write_text("{}")
+    return folder
+
+
+def test_albums_met_on_the_walk_are_left_out(tmp_path: Path, albums: Path) -> None:
+    (tmp_path / "linked").symlink_to(albums, target_is_directory=True)
+    assert found(tmp_path) == [tmp_path / "a.jpg"]
+
+
+def test_albums_named_outright_are_walked(tmp_path: Path, albums: Path) -> None:
+    assert found(albums) == [albums / "Ann" / "a.jpg"]
+    for named in ((tmp_path, albums), (albums, tmp_path)):
+        assert sorted(found(*named)) == [tmp_path / "a.jpg", albums / "Ann" / "a.jpg"]
+
+
+def test_a_photo_folder_that_holds_the_albums_is_walked(tmp_path: Path) -> None:
     photo = put(tmp_path / "a.jpg")
-    put(tmp_path / "albums" / "Ann" / "a.jpg")
-    (tmp_path / "albums" / ALBUMS_RECORD).write_text("{}")
-    assert list(discover([tmp_path])) == [photo]
+    (tmp_path / ALBUMS_RECORD).write_text("{}")
+    assert found(tmp_path) == [photo]
+
+
+def test_a_link_into_albums_counts_where_it_lies(tmp_path: Path, albums: Path) -> None:
+    link = tmp_path / "best.jpg"
+    link.symlink_to(albums / "Ann" / "a.jpg")
+    assert found(tmp_path) == [tmp_path / "a.jpg", link]
+    assert found(tmp_path, albums) == [tmp_path / "a.jpg", albums / "Ann" / "a.jpg"]

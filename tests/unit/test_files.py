@@ -141,6 +141,33 @@ def test_failures_name_the_path_and_leave_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["folder.jpg"]
 
 
+def test_a_target_below_a_file_is_an_output_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"kept")
+    with pytest.raises(OutputError, match="Not a directory"):
+        save_jpeg(tmp_path / "file" / "a.jpg", PIXELS)
+    assert (tmp_path / "file").read_bytes() == b"kept"
+
+
+def test_a_disk_that_refuses_the_cleaning_up_too_is_an_output_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cleaned: list[Path] = []
+
+    def refuse_writing(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def refuse_unlinking(path: Path, missing_ok: bool = False) -> None:
+        cleaned.append(path)
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "fsync", refuse_writing)
+    monkeypatch.setattr(Path, "unlink", refuse_unlinking)
+    with pytest.raises(OutputError, match="No space left") as caught:
+        save_jpeg(tmp_path / "a.jpg", PIXELS)
+    assert str(tmp_path / "a.jpg") in caught.value.message
+    assert len(cleaned) == 1
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no such limit there")
 def test_a_disk_that_is_full_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"

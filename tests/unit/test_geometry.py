@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from facefind.geometry import (
-    clip_box,
     crop,
-    enlarge,
+    grey,
     iou_matrix,
     nms,
     scale_detection,
+    scaled,
     similarity_transform,
     turn,
     unturn_box,
@@ -62,25 +62,12 @@ def test_nms_of_nothing() -> None:
     assert nms(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), 0.3).tolist() == []
 
 
-@pytest.mark.parametrize(
-    ("box", "inside"),
-    [
-        (Box(-2, 1, 4, 2), Box(0, 1, 2, 2)),
-        (Box(8, 4, 5, 5), Box(8, 4, 2, 1)),
-        (Box(1.5, 1.5, 2, 2), Box(1.5, 1.5, 2, 2)),
-        (Box(20, 20, 3, 3), Box(10, 5, 0, 0)),
-    ],
-)
-def test_clip_box_to_a_picture_of_10_by_5(box: Box, inside: Box) -> None:
-    assert clip_box(box, 10, 5) == inside
-
-
 def test_scale_detection_scales_box_and_landmarks() -> None:
     points = np.array([(1, 2)] * 5, np.float32)
-    scaled = scale_detection(Detection(Box(1, 2, 3, 4), 0.5, points), 2, 10)
-    assert scaled.box == Box(2, 20, 6, 40)
-    assert scaled.landmarks is not None
-    assert scaled.landmarks.tolist() == [[2, 20]] * 5
+    found = scale_detection(Detection(Box(1, 2, 3, 4), 0.5, points), 2, 10)
+    assert found.box == Box(2, 20, 6, 40)
+    assert found.landmarks is not None
+    assert found.landmarks.tolist() == [[2, 20]] * 5
 
 
 def test_similarity_recovers_a_known_turn_scale_and_shift() -> None:
@@ -143,8 +130,39 @@ def test_unturn_detection_without_landmarks() -> None:
     assert unturn_detection(Detection(Box(0, 0, 1, 1), 1.0), 2, 4, 4).landmarks is None
 
 
-def test_enlarge_scales_both_sides() -> None:
-    assert enlarge(noise(3, 5), 2).shape == (6, 10, 3)
+def test_grey_weighs_the_three_colours() -> None:
+    colours = np.array([[(255, 0, 0), (0, 255, 0), (0, 0, 255), (9, 9, 9)]], np.uint8)
+    assert grey(colours).tolist() == [[76, 150, 29, 9]]
+
+
+@pytest.mark.parametrize(
+    ("factor", "shape"),
+    [(2, (6, 10, 3)), (1, (3, 5, 3)), (0.5, (2, 2, 3)), (0.3, (1, 2, 3)), (0.01, (1, 1, 3))],
+)
+def test_scaled_scales_both_sides(factor: float, shape: tuple[int, ...]) -> None:
+    result = scaled(noise(3, 5), factor)
+    assert result.shape == shape
+    assert result.dtype == np.uint8
+
+
+def test_scaled_by_one_is_the_picture() -> None:
+    assert np.array_equal(scaled(noise(3, 5), 1), noise(3, 5))
+
+
+def test_scaled_down_averages_what_it_leaves_out() -> None:
+    stripes = np.zeros((40, 40, 3), np.uint8)
+    stripes[:, ::4] = 200
+    assert (scaled(stripes, 0.25) == 50).all()
+
+
+def test_scaled_up_is_cubic() -> None:
+    edge = np.zeros((8, 8, 3), np.uint8)
+    edge[:, :4], edge[:, 4:] = 100, 200
+    row = scaled(edge, 2)[8, :, 0]
+    # Cubic interpolation overshoots beside an edge; linear and nearest never do.
+    assert row.min() < 100
+    assert row.max() > 200
+    assert (row[[0, -1]] == (100, 200)).all()
 
 
 def test_warp_with_the_identity_is_the_picture() -> None:

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from facefind.errors import UsageError
-from facefind.ingest import IngestReport, check_binding, check_weights, default_event_name, ingest
+from facefind.ingest import (
+    IngestReport,
+    default_event_name,
+    find_photos,
+    ingest,
+    names_of,
+)
 from facefind.types import Event
 from tests.fakes import BLUE, GREEN, GREY, RED, ColourFinder, MemoryStore, write_photo
 
@@ -24,7 +30,7 @@ class Run:
 
     def __call__(self, *paths: Path, retry_failed: bool = False) -> IngestReport:
         return ingest(
-            paths or (self.folder,),
+            find_photos(paths or (self.folder,)),
             event=EVENT,
             store=self.store,
             finder=self.finder,
@@ -133,7 +139,7 @@ def test_mended_file_is_read_without_being_asked(run: Run) -> None:
 def test_stops_between_photos_and_goes_on_later(run: Run) -> None:
     asked = iter([False, True, True, True])
     stopped = ingest(
-        [run.folder],
+        find_photos([run.folder]),
         event=EVENT,
         store=run.store,
         finder=run.finder,
@@ -152,7 +158,13 @@ def test_progress_wraps_every_file(run: Run) -> None:
             seen.append(file)
             yield file
 
-    ingest([run.folder], event=EVENT, store=run.store, finder=run.finder, progress=progress)
+    ingest(
+        find_photos([run.folder]),
+        event=EVENT,
+        store=run.store,
+        finder=run.finder,
+        progress=progress,
+    )
     assert [path.name for path in seen] == ["a.png", "b.png", "c.png"]
 
 
@@ -165,16 +177,33 @@ def test_event_is_named_after_the_folder(tmp_path: Path) -> None:
         default_event_name([folder, tmp_path])
 
 
-def test_other_pipeline_or_settings_are_refused() -> None:
-    check_binding(EVENT, None, {})
-    check_binding(EVENT, "dlib", {"detector.threshold": 0.5})
-    with pytest.raises(UsageError, match="pipeline dlib, not clip"):
-        check_binding(EVENT, "clip", {})
-    with pytest.raises(UsageError, match=r"detector\.threshold=0\.5, not 0\.6"):
-        check_binding(EVENT, "dlib", {"detector.threshold": 0.6})
+def test_a_photo_has_one_name_however_it_is_reached(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    (tmp_path / "link").symlink_to(run.folder, target_is_directory=True)
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    for path in (Path("../party"), tmp_path / "link"):
+        report = run(path)
+        assert (report.new, report.skipped, report.missing) == (0, 3, 0)
+    assert len(run.store.files) == 3
+    assert set(names_of([Path("../party/a.png")])) & set(run.store.files)
+    assert set(names_of([tmp_path / "link" / "a.png"])) & set(run.store.files)
 
 
-def test_other_weights_are_refused() -> None:
-    check_weights(EVENT, "f00d")
-    with pytest.raises(UsageError, match="other weights"):
-        check_weights(EVENT, "beef")
+def test_a_file_that_cannot_be_looked_at_is_not_called_gone(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    known = os.fsencode(run.folder / "b.png")
+    (run.folder / "b.png").rename(run.folder.parent / "away.png")
+    real = os.lstat
+
+    def refuse(path: bytes) -> os.stat_result:
+        if path == known:
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "lstat", refuse)
+    assert run().missing == 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,9 +13,11 @@ import numpy as np
 import pytest
 
 from facefind.errors import InferenceError, RuntimeMissing, UsageError, WeightsError
+from facefind.inference import detectors, embedders
 from facefind.inference.pipeline import (
     DEFAULT_PIPELINE,
     PIPELINES,
+    CheckedDetector,
     Pipeline,
     load_detector,
     load_pipeline,
@@ -132,6 +136,44 @@ def test_a_detector_alone_needs_no_embedders_weights(tmp_path: Path) -> None:
     assert load_detector("clip", models_dir=tmp_path).detect(IMAGE) == []
 
 
+def bare_detector(detector: FakeDetector, monkeypatch: pytest.MonkeyPatch) -> CheckedDetector:
+    """What `load_detector` makes of a back end."""
+    spec = replace(PIPELINES["dlib"], detector=lambda *_: detector)
+    monkeypatch.setitem(PIPELINES, "dlib", spec)
+    return load_detector("dlib", models_dir=Path("unused"))
+
+
+def test_a_detector_alone_answers_in_the_pipelines_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Detection(Box(9, 5, 1, 1), 0.5), Detection(Box(1, 5, 1, 1), 0.5)]
+    found += [Detection(Box(5, 2, 1, 1), 0.5), Detection(Box(5, 9, 1, 1), 0.9)]
+    detector = bare_detector(FakeDetector(found), monkeypatch)
+    assert detector.detect(IMAGE) == [found[3], found[2], found[1], found[0]]
+
+
+def test_a_detector_alone_refuses_what_the_pipeline_refuses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    detector = bare_detector(FakeDetector([Detection(Box(0, 0, 0, 1), 0.9)]), monkeypatch)
+    with pytest.raises(InferenceError, match="No RGB picture"):
+        detector.detect(np.zeros((4, 4), np.uint8))
+    with pytest.raises(InferenceError, match="impossible box"):
+        detector.detect(IMAGE)
+
+
+def test_back_ends_import_no_other_back_end() -> None:
+    folders = [Path(package.__path__[0]) for package in (detectors, embedders)]
+    files = [path for folder in folders for path in folder.glob("*.py")]
+    imported = {
+        (path.name, node.module)
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module is not None
+    }
+    assert ("haar.py", "facefind.geometry") in imported
+    others = ("facefind.inference.detectors", "facefind.inference.embedders")
+    assert [pair for pair in imported if pair[1].startswith(others)] == []
+
+
 def test_faces_come_by_score_then_from_the_top_then_from_the_left() -> None:
     boxes = [Box(9, 5, 1, 10), Box(1, 5, 1, 11), Box(5, 2, 1, 12), Box(5, 9, 1, 13)]
     scores = [0.5, 0.5, 0.5, 0.9]
@@ -193,6 +235,7 @@ def test_opencvs_errors_become_inference_errors(monkeypatch: pytest.MonkeyPatch)
         raise cv2.error("too large")
 
     monkeypatch.setattr(FakeDetector, "detect", refuse)
-    with pytest.raises(InferenceError, match="too large") as caught:
-        pipeline().detect(IMAGE)
-    assert isinstance(caught.value.__cause__, cv2.error)
+    for detector in (pipeline(), bare_detector(FakeDetector(), monkeypatch)):
+        with pytest.raises(InferenceError, match="too large") as caught:
+            detector.detect(IMAGE)
+        assert isinstance(caught.value.__cause__, cv2.error)

@@ -62,19 +62,32 @@ def test_file_where_a_folder_is_needed(photo: Path, tmp_path: Path) -> None:
         placing.place(photo, tmp_path / "out" / "photo.jpg", "copy")
 
 
-def test_place_all_twice_places_once(photo: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["link", "hardlink", "copy"])
+def test_place_all_again_places_nothing_again(tmp_path: Path, mode: placing.Mode) -> None:
+    photos = [tmp_path / folder / "X.jpg" for folder in ("a", "b")]
+    for photo in photos:
+        photo.parent.mkdir()
+        photo.write_bytes(b"pixels")
+        os.utime(photo, (1, 1))  # alike in name, size and time
     out = tmp_path / "out"
-    first = placing.place_all([photo], out, "copy")
-    assert placing.place_all([photo], out, "copy") == first
-    assert placing.names_in(out) == ["photo.jpg"]
+    for _ in range(3):
+        assert placing.place_all(photos, out, mode) == []
+        assert sorted(placing.names_in(out)) == ["X (2).jpg", "X.jpg"]
 
 
 def test_place_all_keeps_foreign_files(photo: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "photo.jpg").write_text("mine")
-    assert placing.place_all([photo], out, "link") == [out / "photo (2).jpg"]
+    placing.place_all([photo], out, "link")
     assert (out / "photo.jpg").read_text() == "mine"
+    assert (out / "photo (2).jpg").is_symlink()
+
+
+def test_place_all_goes_on_without_photos_that_are_gone(photo: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone.jpg"
+    assert placing.place_all([gone, photo], tmp_path / "out", "copy") == [gone]
+    assert placing.names_in(tmp_path / "out") == ["photo.jpg"]
 
 
 def test_clear_links_removes_links_alone(photo: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from facefind.search import (
     combine,
     events_to_search,
     read_portrait,
+    read_portraits,
     who,
 )
 from facefind.types import Box, Detection, Event, Face, Image
@@ -87,6 +88,22 @@ def test_hidden_face_is_found_and_its_box_mapped_back(
     assert tuple(found.box) == pytest.approx(box)
 
 
+def test_large_portrait_is_shrunk_before_it_is_turned(tmp_path: Path) -> None:
+    photo = write_photo(tmp_path / "p.png", RED, size=(4096, 2048))
+    found = read_portrait(photo, OnlyWhen("w == 1024 and h == 2048"))
+    assert found.how == "turned by 90 degrees"
+    assert tuple(found.box) == pytest.approx((2048, 0, 2048, 1024))
+
+
+def test_portraits_that_fail_are_told_from_those_that_do_not(tmp_path: Path) -> None:
+    good = write_photo(tmp_path / "good.png", RED)
+    empty = write_photo(tmp_path / "empty.png", GREY)
+    portraits, failed = read_portraits([empty, good], ColourFinder())
+    assert [portrait.path for portrait in portraits] == [good]
+    assert [portrait.path for portrait in failed] == [empty]
+    assert "No face was found" in failed[0].reason
+
+
 def test_several_portraits_are_one_probe_of_unit_length() -> None:
     probe = combine([portrait(1, 0), portrait(0, 1)])
     assert probe == pytest.approx([2**-0.5, 2**-0.5])
@@ -101,6 +118,8 @@ def test_without_a_threshold_the_nearest_few_are_shown() -> None:
     store = ListedStore([])
     who(np.ones(2, np.float32), store=store, events=[event("a")], max_distance=None)
     assert store.asked["limit"] == UNCALIBRATED_LIMIT
+    who(np.ones(2, np.float32), store=store, events=[event("a")], max_distance=None, limit=0)
+    assert store.asked["limit"] == 0
     who(np.ones(2, np.float32), store=store, events=[event("a")], max_distance=0.5)
     assert store.asked["limit"] == 0
 

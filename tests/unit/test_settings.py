@@ -37,6 +37,17 @@ def test_config_file_that_cannot_be_understood(tmp_path: Path, text: str, messag
         load_settings({"home": tmp_path}, {})
 
 
+def test_config_file_that_is_not_text(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        load_settings({"home": tmp_path}, {})
+
+
+def test_home_of_nobody() -> None:
+    with pytest.raises(UsageError, match="nobody"):
+        load_settings({"home": "~no-such-user/x"}, {})
+
+
 def test_threads_must_be_a_number(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="whole number"):
         load_settings({"home": tmp_path}, {"FACEFIND_THREADS": "many"})

@@ -241,6 +241,25 @@ def test_a_read_only_folder_goes_without_notes(
     assert [path.name for path in models_dir.iterdir()] == ["known.onnx"]
 
 
+@pytest.mark.parametrize("step", ["write_text", "replace"])
+def test_a_read_only_disk_that_refuses_the_cleaning_up_too_goes_without_notes(
+    models_dir: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    target = models_dir / "known.onnx"
+    target.write_bytes(KNOWN)
+    refused: list[Path] = []
+
+    def refuse(path: Path, *_args: object, **_more: object) -> None:
+        refused.append(path)
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, step, refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert weights.locate("known", models_dir) == target
+    assert len(refused) == 2
+    assert not (models_dir / "known.onnx.json").exists()
+
+
 def test_a_full_disk_is_told(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (models_dir / "known.onnx").write_bytes(KNOWN)
 
@@ -248,7 +267,8 @@ def test_a_full_disk_is_told(models_dir: Path, monkeypatch: pytest.MonkeyPatch) 
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(WeightsError, match="No space left"):
+    monkeypatch.setattr(Path, "unlink", full)
+    with pytest.raises(WeightsError, match=r"json cannot be written: .*No space left"):
         weights.locate("known", models_dir)
 
 

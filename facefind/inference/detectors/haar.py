@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facefind.errors import InferenceError, SetupError
+from facefind.geometry import grey
 from facefind.inference.options import option
 from facefind.types import Box, Detection, Image
 
@@ -82,11 +83,6 @@ class HaarDetector:
                 minSize=(side, side),
             )
         return np.asarray(found, np.int32).reshape(-1, 4)
-
-
-def grey(image: Image) -> NDArray[np.uint8]:
-    """The picture's brightness, (H, W), with the weights that OpenCV gives the three colours."""
-    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
 
 
 def load_cascade() -> Any:

@@ -14,8 +14,7 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from facefind.errors import InferenceError, WeightsError
-from facefind.geometry import crop
-from facefind.inference.detectors.haar import grey
+from facefind.geometry import crop, grey
 from facefind.inference.protocols import Model
 from facefind.types import Detection, Embeddings, FloatArray, Image
 

@@ -1,0 +1,126 @@
+"""Binds events to pipelines: one event's vectors must all be comparable.
+
+An event keeps the pipeline, the detector's settings and the weights' fingerprint that its first
+faces were found with. What is asked for later must agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from facefind.errors import UsageError
+from facefind.inference.pipeline import DEFAULT_PIPELINE, Pipeline, resolve_settings
+from facefind.types import Event, SettingValue
+
+Load = Callable[[str, Mapping[str, SettingValue]], Pipeline]
+"""Gives a pipeline, by name and settings, ready to run."""
+
+
+class EventStore(Protocol):
+    """What binding asks of the store; `facefind.store.repository.Repository` provides it."""
+
+    def event(self, name: str) -> Event | None:
+        """The event of that name."""
+
+    def ensure_event(
+        self,
+        name: str,
+        pipeline: str,
+        fingerprint: str,
+        dimension: int,
+        settings: Mapping[str, SettingValue],
+    ) -> Event:
+        """Creates the event, or returns the one that is there as it is."""
+
+
+def bind_event(
+    store: EventStore,
+    name: str,
+    load: Load,
+    pipeline: str | None = None,
+    overrides: Mapping[str, str] | None = None,
+) -> tuple[Event, Pipeline]:
+    """The event, new or as recorded, and its pipeline.
+
+    Args:
+        pipeline: The pipeline asked for; None takes the event's own, or the default.
+        overrides: Settings asked for, as typed, by full key ("detector.threshold").
+
+    Raises:
+        UsageError: The event was made with another pipeline, other settings or other weights.
+        SetupError: The pipeline cannot be loaded.
+    """
+    existing = store.event(name)
+    chosen = pipeline or (existing.pipeline if existing else DEFAULT_PIPELINE)
+    settings = resolve_settings(chosen, overrides or {})
+    if existing is not None:
+        asked = {key: settings[key] for key in overrides or {}}
+        check_binding(existing, chosen, asked)
+        settings = dict(existing.settings)
+    finder = load(chosen, settings)
+    event = existing or store.ensure_event(
+        name, chosen, finder.fingerprint, finder.spec.dimension, settings
+    )
+    # Another process may have made the event a moment ago, with other settings.
+    check_binding(event, chosen, settings)
+    check_weights(event, finder.fingerprint)
+    return event, finder
+
+
+def pipeline_of(events: Sequence[Event], load: Load) -> Pipeline:
+    """The pipeline to look at a portrait with, to compare it with the faces of events.
+
+    One event's detector settings apply to the portrait too; where several events differ, the
+    defaults do.
+
+    Args:
+        events: All of one pipeline and fingerprint.
+
+    Raises:
+        UsageError: The weights are not those that the events were ingested with.
+        SetupError: The pipeline cannot be loaded.
+    """
+    first = events[0]
+    same = all(event.settings == first.settings for event in events)
+    settings = first.settings if same else resolve_settings(first.pipeline, {})
+    pipeline = load(first.pipeline, settings)
+    for event in events:
+        check_weights(event, pipeline.fingerprint)
+    return pipeline
+
+
+def check_binding(event: Event, pipeline: str, settings: Mapping[str, SettingValue]) -> None:
+    """Refuses a pipeline or setting that differs from what the event's faces were found with.
+
+    Args:
+        settings: Those that must agree, by full key.
+
+    Raises:
+        UsageError: They differ.
+    """
+    hint = "Give another --event NAME to ingest the same photos with other settings."
+    if pipeline != event.pipeline:
+        raise UsageError(
+            f'Event "{event.name}" was ingested with pipeline {event.pipeline}, not {pipeline}.',
+            hint,
+        )
+    for key, value in settings.items():
+        recorded = event.settings.get(key)
+        if recorded != value:
+            raise UsageError(
+                f'Event "{event.name}" was ingested with {key}={recorded}, not {value}.', hint
+            )
+
+
+def check_weights(event: Event, fingerprint: str) -> None:
+    """Refuses weights other than those that the event's vectors were made with.
+
+    Raises:
+        UsageError: They differ, so distances would mean nothing.
+    """
+    if event.fingerprint != fingerprint:
+        raise UsageError(
+            f'Event "{event.name}" was ingested with other weights of pipeline {event.pipeline}.',
+            "Give another --event NAME to ingest the photos again with today's weights.",
+        )
