@@ -182,8 +182,7 @@ def _prepare(connection: Any) -> None:
 def _parse(url: str) -> dict[str, str]:
     try:
         parts: dict[str, str] = parse_dsn(url)
-    except (psycopg2.ProgrammingError, ValueError):
-        # ValueError: a NUL, or bytes that are not UTF-8, as the command line may hold.
+    except (psycopg2.ProgrammingError, UnicodeError):  # the command line need not be UTF-8
         parts = {}
     # An unescaped @ or / in the password moves a part of it into the host or the port.
     torn = "@" in parts.get("host", "") or not re.fullmatch(r"[\d,]*", parts.get("port", ""))

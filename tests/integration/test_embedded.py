@@ -307,7 +307,7 @@ def test_a_half_made_folder_that_stays_does_not_hide_the_error(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "rmdir", refuse)
-        with pytest.raises(StoreError, match="cannot be created.*out of luck"):
+        with pytest.raises(StoreError, match=r"cannot be created.*out of luck"):
             embedded_server(home, programs).__enter__()
     assert len(list((home / "postgres").glob("data.new-*"))) == 1
     enter(home)

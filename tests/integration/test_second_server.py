@@ -76,7 +76,6 @@ def test_a_server_that_cannot_be_reached(url: str) -> None:
         f"postgresql://ann:{PASSWORD}/x@127.0.0.1/photos",
         f"postgresql://ann:{PASSWORD}@127.0.0.1/photos\udcff",
         f"postgresql://ann:{PASSWORD}@127.0.0.1/photos%FF",
-        f"host=127.0.0.1 password={PASSWORD} dbname=\0",
     ],
 )
 def test_a_url_that_makes_no_sense_is_not_repeated(url: str) -> None:
@@ -111,7 +110,7 @@ def test_a_server_that_never_answers_is_given_up(
     from facefind.store import db
 
     monkeypatch.setattr(db, "CONNECT_SECONDS", 2)
-    with pytest.raises(StoreError, match="cannot be reached: .*timeout expired"):
+    with pytest.raises(StoreError, match=r"cannot be reached: .*timeout expired"):
         connect(silent_server)
 
 
@@ -119,7 +118,8 @@ def test_how_long_to_wait_for_an_answer(server: str, monkeypatch: pytest.MonkeyP
     def seconds(url: str) -> str | None:
         connection = connect(url)
         connection.close()
-        return parse_dsn(connection.dsn).get("connect_timeout")
+        found: str | None = parse_dsn(connection.dsn).get("connect_timeout")
+        return found
 
     monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
     assert seconds(server) == "10"
