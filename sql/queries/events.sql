@@ -48,6 +48,6 @@ FROM event_photos c
 JOIN photos p ON p.id = c.photo_id
 JOIN LATERAL (SELECT path FROM event_paths
               WHERE event_photo_id = c.id AND missing_since IS NULL
-              ORDER BY id LIMIT 1) there ON true
+              ORDER BY error IS NOT NULL, id LIMIT 1) there ON true
 WHERE c.event_id = %(event)s AND c.state = 'done'
 ORDER BY there.path;

@@ -33,7 +33,7 @@ FROM (
 JOIN events e ON e.id = nearest.event_id
 JOIN LATERAL (SELECT path FROM event_paths
               WHERE event_photo_id = nearest.event_photo_id AND missing_since IS NULL
-              ORDER BY id LIMIT 1) there ON true
+              ORDER BY error IS NOT NULL, id LIMIT 1) there ON true
 WHERE %(max_distance)s::float8 IS NULL OR nearest.distance <= %(max_distance)s
 ORDER BY nearest.distance, there.path
 LIMIT %(limit)s;
@@ -62,7 +62,7 @@ FROM (
 JOIN events e ON e.id = nearest.event_id
 JOIN LATERAL (SELECT path FROM event_paths
               WHERE event_photo_id = nearest.event_photo_id AND missing_since IS NULL
-              ORDER BY id LIMIT 1) there ON true
+              ORDER BY error IS NOT NULL, id LIMIT 1) there ON true
 ORDER BY nearest.distance, there.path;
 
 -- Every face within max_distance, each once: a content that several of the events hold counts in
@@ -90,6 +90,6 @@ JOIN events e ON e.id = face.event_id
 JOIN photos p ON p.id = face.photo_id
 JOIN LATERAL (SELECT path FROM event_paths
               WHERE event_photo_id = face.event_photo_id AND missing_since IS NULL
-              ORDER BY id LIMIT 1) there ON true
+              ORDER BY error IS NOT NULL, id LIMIT 1) there ON true
 WHERE face.distance <= %(max_distance)s
 ORDER BY face.distance, there.path, face.id;
