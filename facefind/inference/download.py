@@ -133,11 +133,18 @@ def only_one(wanted: Wanted) -> Iterator[None]:
 
 
 def file_sha256(path: Path) -> str:
-    """The file's sha256 in hex."""
+    """The file's sha256 in hex.
+
+    Raises:
+        WeightsError: It cannot be read.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
+    try:
+        with path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}.") from error
     return digest.hexdigest()
 
 

@@ -339,6 +339,8 @@ def _note(target: Path) -> _Note | None:
         return _Note(fields["sha256"], FileStamp(fields["size"], fields["mtime_ns"]))
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError) as error:
         hint = "Delete it to have the weights checked anew."
         raise WeightsError(f"{path} cannot be understood.", hint) from error

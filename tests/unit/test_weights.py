@@ -13,6 +13,7 @@ import pytest
 
 from facefind.errors import WeightsError
 from facefind.inference import weights
+from facefind.inference.download import file_sha256
 
 BUNDLED = b"converted weights"
 PUBLISHED = hashlib.sha256(b"published weights").hexdigest()
@@ -314,3 +315,8 @@ def test_weights_need_no_runtime() -> None:
         "sys.exit(bool({'onnxruntime', 'onnx', 'cv2', 'psycopg2'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_weights_that_cannot_be_read_are_a_weights_error(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="cannot be read"):
+        file_sha256(tmp_path)
