@@ -134,7 +134,8 @@ class Match:
     """A photo that shows the person asked about, by its nearest face.
 
     Attributes:
-        photo: The first known of the content's paths that were there at the last ingest.
+        photo: The first known of the content's paths that were there at the last ingest; one that
+            could be read then goes first.
         distance: L2 distance of the nearest face's embedding to the probe.
         box: That face's box.
         taken_at: UTC, or None.
