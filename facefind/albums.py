@@ -222,9 +222,7 @@ def write_albums(
     placing.make_folder(out)
     before = _read_record(out)
     albums, plan, gone = _plan(out, answers, before, mode, min_photos)
-    for path, placed in before.items():
-        if path.split("/")[0] in keep and placing.is_intact(out / path, placed):
-            plan[path] = placed
+    plan |= _kept(out, before, keep, gone)
     # Remembered before anything is written: after a crash the next run knows what is its own.
     _write_record(out, {**before, **plan})
     written = _place_new(out, plan, before)
@@ -234,6 +232,20 @@ def write_albums(
     _write_listing(out, albums, without)
     kept = len(plan) - written
     return AlbumsReport(tuple(albums), without, written, kept, removed, left_alone, tuple(gone))
+
+
+def _kept(out: Path, before: Record, keep: Collection[str], gone: Collection[Path]) -> Record:
+    """Files of people who could not be asked about, and of photos that are gone.
+
+    Their disk may just not be plugged in, and a copy may be the last there is.
+    """
+    lost = {str(photo) for photo in gone}
+    return {
+        path: placed
+        for path, placed in before.items()
+        if (path.split("/")[0] in keep or placed.source in lost)
+        and placing.is_intact(out / path, placed)
+    }
 
 
 def _refuse_photo_folder(out: Path, photos: Sequence[EventPhoto]) -> None:

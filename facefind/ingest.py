@@ -176,6 +176,10 @@ def ingest(
     started = time.monotonic()
     tally = _Tally()
     known = store.known_files(event.id)
+    for lost in found.unlisted:
+        if not lost.path.is_dir():
+            tally.paths.add(path_key(lost.path))
+            store.record_failure(event, path_key(lost.path), None, None, lost.reason)
     interrupted = False
     for path in progress(found.photos):
         if stop():

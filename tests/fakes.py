@@ -121,12 +121,13 @@ class MemoryStore:
             self.files[path] = KnownFile(old.stamp, old.state, True, old.sha256, old.reason)
 
     def summary(self, event_id: int) -> EventSummary:
-        done = [content for content in self.contents.values() if content.state == "done"]
+        there = {file.sha256 for file in self.files.values() if not file.missing}
+        done = {key: content for key, content in self.contents.items() if content.state == "done"}
         return EventSummary(
-            photos=len(done),
-            faces=sum(len(content.faces) for content in done),
-            failed=len(self.contents) - len(done),
-            missing=sum(file.missing for file in self.files.values()),
+            photos=len(done.keys() & there),
+            faces=sum(len(done[key].faces) for key in done.keys() & there if key),
+            failed=sum(file.state != "done" for file in self.files.values()),
+            missing=len(done.keys() - there),
         )
 
 

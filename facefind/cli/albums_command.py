@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from facefind.placing import Mode
 
 
+SHOWN_GONE = 10
+
+
 @facefind_command()
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
@@ -49,8 +52,11 @@ def command(
     """
     from facefind.albums import find_people, read_people, write_albums
     from facefind.binding import pipeline_of
+    from facefind.errors import UsageError
     from facefind.search import events_to_search
 
+    if out.resolve() == portraits.resolve():
+        raise UsageError("The albums need a folder of their own, not that of the portraits.")
     with app.store() as store:
         events = events_to_search(store.events(), event)
         pipeline = pipeline_of(events, app.pipeline)
@@ -82,10 +88,14 @@ def _print_remarks(people: People, report: AlbumsReport) -> None:
                    "as it is.", err=True)  # fmt: skip
     for portraits in people.probes.values():
         for portrait in portraits:
-            for remark in remarks(portrait):
+            for remark in remarks(portrait, choice=""):
                 click.echo(remark, err=True)
-    for photo in report.gone:
-        click.echo(f"No longer there: {shown(photo)} (facefind ingest takes note of it)", err=True)
+    gone = sorted(set(report.gone))
+    for photo in gone[:SHOWN_GONE]:
+        click.echo(f"No longer there: {shown(photo)}", err=True)
+    if gone:
+        click.echo(f"{plural(len(gone), 'photo')} gone in all; what the albums have of them stays "
+                   "until an ingest takes note of it.", err=True)  # fmt: skip
     for path in report.left_alone:
         click.echo(f"Left alone, changed since facefind wrote it: {shown(path)}", err=True)
 

@@ -69,8 +69,9 @@ class App:
         verbose = bool(self.flags.get("verbose"))
         level = logging.DEBUG if self.debug else logging.INFO if verbose else logging.WARNING
         logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
-        # Pillow narrates every chunk of every file.
-        logging.getLogger("PIL").setLevel(max(level, logging.INFO))
+        if not self.debug:
+            # Pillow narrates every chunk of every file; what matters comes as an exception.
+            logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
     @contextmanager
     def store(self) -> Iterator[Repository]:

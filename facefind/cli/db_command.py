@@ -64,9 +64,14 @@ def url(app: App) -> int:
 
 @facefind_command(command)
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-def backup(app: App, file: Path) -> int:
+@click.option("--replace", is_flag=True, help="Even though the file is there.")
+def backup(app: App, file: Path, replace: bool) -> int:
     """Write everything into one file."""
+    from facefind.errors import UsageError
     from facefind.store import backup as backups
+
+    if file.exists() and not replace:
+        raise UsageError(f"{file} is there already.", "Choose another name, or give --replace.")
 
     with _address(app) as address:
         backups.backup(address, file)

@@ -42,7 +42,7 @@ def command(
     if app.json:
         print_json({"photo": str(photo), "pipeline": name, "copy": str(target), "faces": faces})
     elif not app.quiet:
-        click.echo(f"{plural(len(found), 'face')} in {shown(photo)}, marked in {shown(target)}")
+        click.echo(f"{plural(len(found), 'face')} in {shown(photo)}; see {shown(target)}")
     return 0 if found else EXIT_FAILED
 
 

@@ -71,16 +71,19 @@ def _readable(text: str) -> str:
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
-def remarks(portrait: Portrait) -> list[str]:
-    """What a user should know of how a portrait was read; empty for a plain one."""
+def remarks(portrait: Portrait, choice: str) -> list[str]:
+    """What a user should know of how a portrait was read; empty for a plain one.
+
+    Args:
+        choice: How to ask about another of its faces.
+    """
     notes = []
     if portrait.how:
         notes.append(f"The face in {shown(portrait.path)} was found {portrait.how}.")
     elif portrait.faces > 1:
         notes.append(
-            f"{shown(portrait.path)} shows {plural(portrait.faces, 'face')}; asking about number "
-            f"{portrait.number} from the left. who --face N asks about another, and facefind faces "
-            "PHOTO shows the numbers."
+            f"{shown(portrait.path)} shows {plural(portrait.faces, 'face')}; asking about the most "
+            f"prominent, number {portrait.number} from the left. {choice}".rstrip()
         )
     return notes
 

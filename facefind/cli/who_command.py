@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MOST = 1_000_000_000
 
+OTHER_FACE = "--face N asks about another; facefind faces PHOTO shows the numbers."
+
 
 @facefind_command()
 @click.argument("portraits", nargs=-1, required=True, type=FILE, metavar="PORTRAIT...")
@@ -94,8 +96,12 @@ def command(
         "matches": [match_json(match) for match in matches],
         "failed": [{"path": str(portrait.path), "reason": portrait.reason} for portrait in failed],
     }
-    _print_remarks(asked, failed, gone)
+    _print_remarks([] if face else asked, failed, gone)
     _print_answer(app, answer, asked, matches)
+    for folder in (copy_to, link_to):
+        if folder is not None and not app.quiet:
+            handed = plural(len(matches) - len(gone), "photo")
+            click.echo(f"{handed} in {shown(folder)}", err=True)
     return EXIT_FAILED if failed or gone or not matches else 0
 
 
@@ -116,7 +122,7 @@ def _print_remarks(
     for left_out in failed:
         click.echo(printable(left_out.reason), err=True)
     for portrait in asked:
-        for remark in remarks(portrait):
+        for remark in remarks(portrait, OTHER_FACE):
             click.echo(remark, err=True)
     for photo in gone:
         click.echo(f"No longer there, so not handed over: {shown(photo)}", err=True)
@@ -144,8 +150,9 @@ def _sentence(answer: dict[str, Any], matches: Sequence[Match]) -> str:
     where = f'in event "{printable(answer["event"])}"' if answer["event"] else "in any event"
     if not matches:
         return (
-            f"Nobody {where} looks like this portrait. A second portrait, or --max-distance "
-            "above the threshold, may help."
+            f"Nobody {where} looks like this portrait, within the limits given. A second portrait, "
+            "or a larger --max-distance, may help; photos without a date are left out by --after "
+            "and --before."
         )
     return f"{plural(len(matches), 'photo')} {where}, nearest first (L2 distance, photo)."
 

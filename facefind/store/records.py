@@ -39,10 +39,10 @@ class EventSummary:
     """An event in figures.
 
     Attributes:
-        photos: Contents searched for faces.
+        photos: Contents searched for faces that are there.
         faces: Faces found in them.
         failed: Files that are there and could not be read or searched (see ``failures``).
-        missing: Paths that were gone at the last ingest.
+        missing: Contents searched for faces of which every place was gone at the last ingest.
     """
 
     photos: int

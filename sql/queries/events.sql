@@ -23,14 +23,20 @@ LEFT JOIN event_photos c ON c.id = p.event_photo_id
 LEFT JOIN photos ON photos.id = c.photo_id
 WHERE p.event_id = %(event)s;
 
+-- Photos are contents, so one that was moved is not gone from where it was.
 -- name: summary
-SELECT (SELECT count(*) FROM event_photos WHERE event_id = %(event)s AND state = 'done'),
-       (SELECT count(*) FROM faces WHERE event_id = %(event)s),
+WITH searched AS (
+    SELECT c.id, EXISTS (SELECT FROM event_paths
+                         WHERE event_photo_id = c.id AND missing_since IS NULL) AS there
+    FROM event_photos c
+    WHERE c.event_id = %(event)s AND c.state = 'done'
+)
+SELECT (SELECT count(*) FROM searched WHERE there),
+       (SELECT count(*) FROM faces f JOIN searched s ON s.id = f.event_photo_id WHERE s.there),
        (SELECT count(*) FROM event_paths p LEFT JOIN event_photos c ON c.id = p.event_photo_id
         WHERE p.event_id = %(event)s AND p.missing_since IS NULL
           AND (p.error IS NOT NULL OR c.state = 'failed')),
-       (SELECT count(*) FROM event_paths
-        WHERE event_id = %(event)s AND missing_since IS NOT NULL);
+       (SELECT count(*) FROM searched WHERE NOT there);
 
 -- Files that are there and could not be read or searched for faces.
 -- name: failures

@@ -300,7 +300,7 @@ def test_an_unreadable_file_that_is_deleted_is_missing(store: Repository, event:
     store.mark_missing(event.id, [b"/a.jpg"])
     assert found(store, event) == []
     assert store.event_photos(event.id) == []
-    assert store.summary(event.id) == EventSummary(photos=1, faces=1, failed=0, missing=1)
+    assert store.summary(event.id) == EventSummary(photos=0, faces=0, failed=0, missing=1)
 
 
 def test_an_unreadable_file_can_be_forgotten(store: Repository, event: Event, sql: Any) -> None:
@@ -375,7 +375,9 @@ def test_the_summary(store: Repository, event: Event) -> None:
     store.record_failure(event, b"/c.jpg", STAMP, digest("c"), "truncated")
     store.record_failure(event, b"/d.jpg", None, None, "permission denied")
     store.mark_missing(event.id, [b"/gone.jpg"])
-    assert store.summary(event.id) == EventSummary(2, 2, 2, 1)
+    assert store.summary(event.id) == EventSummary(2, 2, 2, 0)
+    store.mark_missing(event.id, [b"/a.jpg"])
+    assert store.summary(event.id) == EventSummary(1, 0, 2, 1)
     listed = [(str(photo.path), photo.faces) for photo in store.event_photos(event.id)]
     assert listed == [("/a.jpg", 2), ("/b.jpg", 0)]
 

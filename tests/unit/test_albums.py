@@ -166,6 +166,16 @@ def test_photo_that_is_gone_is_reported(out: Path, photos: list[Path]) -> None:
     assert tree(out) == ["Ann/IMG_2.png"]
 
 
+def test_copies_of_photos_that_are_gone_stay(out: Path, photos: list[Path]) -> None:
+    """Their disk may just not be plugged in, and the copy may be the last there is."""
+    write(out, photos, "copy", Ann=[0, 2])
+    photos[2].rename(photos[2].parent.parent / "elsewhere.png")
+    report = write(out, photos, "copy", Ann=[0, 2])
+    assert (report.kept, report.removed, report.gone) == (2, 0, (photos[2],))
+    assert tree(out) == ["Ann/IMG_1.png", "Ann/IMG_2.png"]
+    assert report.photos_without_people == (photos[1],)
+
+
 def test_people_with_few_photos_get_no_folder(out: Path, photos: list[Path]) -> None:
     answers = {"Ann": [match(photos[0])], "Bob": [match(photos[1]), match(photos[2])]}
     report = write_albums(out, answers, photos=searched(photos), min_photos=2)

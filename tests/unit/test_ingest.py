@@ -127,6 +127,14 @@ def test_failed_file_is_tried_again_only_when_asked(run: Run) -> None:
     assert [failed.earlier for failed in retried.failed] == [False]
 
 
+def test_broken_link_is_recorded_as_failed(run: Run) -> None:
+    link = run.folder / "link.jpg"
+    link.symlink_to(run.folder / "nowhere.jpg")
+    report = run()
+    assert [failed.path for failed in report.failed] == [link]
+    assert run.store.files[os.fsencode(link)].state == "unreadable"
+
+
 def test_mended_file_is_read_without_being_asked(run: Run) -> None:
     broken = run.folder / "broken.png"
     broken.write_bytes(b"not a picture")
