@@ -380,6 +380,15 @@ def test_the_summary(store: Repository, event: Event) -> None:
     assert listed == [("/a.jpg", 2), ("/b.jpg", 0)]
 
 
+def test_a_photo_is_gone_when_all_its_places_are(store: Repository, event: Event) -> None:
+    put(store, event, "/a.jpg", 0.1, 0.2, content="x")
+    put(store, event, "/b.jpg", content="x")
+    store.mark_missing(event.id, [b"/a.jpg"])
+    assert store.summary(event.id) == EventSummary(1, 2, 0, 0)
+    store.mark_missing(event.id, [b"/b.jpg"])
+    assert store.summary(event.id) == EventSummary(0, 0, 0, 1)
+
+
 def test_a_photo_has_one_number_wherever_it_is(store: Repository, event: Event) -> None:
     other = new_event(store, "copy")
     put(store, event, "/a.jpg", 0.1, content="x")
@@ -390,8 +399,6 @@ def test_a_photo_has_one_number_wherever_it_is(store: Repository, event: Event) 
     assert [photo.photo_id for photo in store.event_photos(other.id)] == [numbers["/a.jpg"]]
     matches = store.search(vector(0), [event])
     assert {str(match.photo): match.photo_id for match in matches} == numbers
-    store.mark_missing(event.id, [b"/a.jpg"])
-    assert store.summary(event.id) == EventSummary(1, 0, 2, 1)
 
 
 # Forgetting
