@@ -139,3 +139,15 @@ def finish(processes: Sequence[subprocess.Popen[str]]) -> list[int]:
         codes.append(process.returncode)
         print(errors)
     return codes
+
+
+def counts(sql: Any) -> dict[str, int]:
+    """Rows in each table."""
+    tables = ("photos", "event_photos", "event_paths", "faces")
+    return {table: rows(sql, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
+
+
+def found(store: Repository, *events: Event) -> list[tuple[str, float]]:
+    """All photos of the events, with their distances to the origin."""
+    matches = store.search(vector(0), events)
+    return [(str(match.photo), round(match.distance, 4)) for match in matches]

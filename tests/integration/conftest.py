@@ -23,7 +23,8 @@ from facefind.store.embedded import embedded_server
 from facefind.store.migrate import migrate
 from facefind.store.opening import open_store
 from facefind.store.repository import Repository
-from tests.stored import connected
+from facefind.types import Event
+from tests.stored import connected, new_event
 
 SYSTEM_SERVERS = Path("/usr/lib/postgresql")
 SYSTEM_SHARE = Path("/usr/share/postgresql")
@@ -137,3 +138,9 @@ def _database(server: str, how: str) -> Iterator[str]:
 def _execute(url: str, statement: str) -> None:
     with connected(url) as connection, connection.cursor() as cursor:
         cursor.execute(statement)
+
+
+@pytest.fixture
+def event(store: Repository) -> Event:
+    """An event without photos."""
+    return new_event(store)
