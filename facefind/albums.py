@@ -280,7 +280,8 @@ def _plan(
     albums, plan, gone = [], Record(), []
     for name, matches in answers.items():
         there = [match for match in matches if placing.is_there(match.photo)]
-        gone += [match.photo for match in matches if match not in there]
+        present = {match.photo_id for match in there}
+        gone += [match.photo for match in matches if match.photo_id not in present]
         folder, files = "", {}
         if len(there) >= max(min_photos, 1):
             folder = placing.free_name(name, taken)

@@ -115,8 +115,7 @@ def default_event_name(paths: Sequence[Path]) -> str:
     Raises:
         UsageError: The paths lie in differently named folders.
     """
-    folders = {path.absolute() if path.is_dir() else path.absolute().parent for path in paths}
-    names = {folder.resolve().name for folder in folders}
+    names = {(top if top.is_dir() else top.parent).name for top in map(resolved, paths)}
     if len(names) != 1 or names == {""}:
         raise UsageError("The photos lie in several folders.", "Name the event: --event NAME.")
     return os.fsencode(names.pop()).decode("utf-8", "replace")

@@ -38,6 +38,7 @@ class App:
     """The global options of one run, and what is built from them."""
 
     flags: dict[str, Any] = field(default_factory=dict)
+    _settings: Settings | None = None
 
     @property
     def json(self) -> bool:
@@ -56,8 +57,10 @@ class App:
 
     @property
     def settings(self) -> Settings:
-        """From flags, environment and config file."""
-        return load_settings(self.flags, os.environ)
+        """From flags, environment and config file, read once all options are parsed."""
+        if self._settings is None:
+            self._settings = load_settings(self.flags, os.environ)
+        return self._settings
 
     @property
     def last_answer(self) -> Path:
