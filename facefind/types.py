@@ -67,13 +67,35 @@ class Embeddings(NamedTuple):
     asymmetry: FloatArray | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How far a detection can be trusted, and what that was judged by.
+
+    Attributes:
+        value: 0..1, how likely this is a face that can be told from others.
+        sharpness: Fine detail in the chip; larger is sharper, without a unit.
+        yaw, pitch, roll: Degrees, estimated from the landmarks, 0 for a face seen from the front;
+            positive is turned to the image's right, upwards, and clockwise.
+    """
+
+    value: float
+    sharpness: float
+    yaw: float
+    pitch: float
+    roll: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """A detected face with its embedding, (D,) float32, and its asymmetry; see `Embeddings`."""
+    """A detected face with its embedding, (D,) float32, and its asymmetry; see `Embeddings`.
+
+    The quality is None from pipelines that have no measure of it.
+    """
 
     detection: Detection
     embedding: FloatArray
     asymmetry: float | None = None
+    quality: Quality | None = None
 
     def __post_init__(self) -> None:
         if self.embedding.ndim != 1:
@@ -140,6 +162,8 @@ class Match:
         box: That face's box.
         taken_at: UTC, or None.
         photo_id: Tells one content from another, whatever path or event it was found in.
+        probability: How likely that face is the person's, 0..1; None without a calibration.
+        quality: That face's; see `Quality.value`.
     """
 
     photo: Path
@@ -148,3 +172,5 @@ class Match:
     box: Box
     taken_at: datetime | None
     photo_id: int
+    probability: float | None = None
+    quality: float | None = None
