@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from facefind.store.queries import queries
-from facefind.types import Box, FloatArray, Match
+from facefind.store.records import FaceNearby
+from facefind.store.values import embedding_of, path_of
+from facefind.types import Box, Event, FloatArray, Match
 
 EXACT_UP_TO = 50_000
 """Faces in scope up to which every one is compared."""
@@ -18,6 +18,9 @@ EXACT_UP_TO = 50_000
 FIRST_CANDIDATES = 400
 MOST_CANDIDATES = 25_600
 """Faces asked of the index, at first and at most; beyond, comparing all of them is cheaper."""
+
+COHORT_EVENTS = 20
+"""Events that a cohort is drawn from at most."""
 
 _ITERATIVE_SCAN = (0, 8)
 _LARGEST_EF_SEARCH = 1000
@@ -30,8 +33,9 @@ class Question:
     Attributes:
         probe: (D,) float32.
         events: Ids of events of ``pipeline``; at least one.
-        limit: Photos at most; 0 for all.
+        limit: Photos, or faces, at most; 0 for all.
         after, before: Aware; ``after <= taken_at < before``.
+        min_quality: Faces known to be of less are left out.
     """
 
     probe: FloatArray
@@ -41,6 +45,7 @@ class Question:
     limit: int
     after: datetime | None
     before: datetime | None
+    min_quality: float
 
     def parameters(self, candidates: int | None = None) -> Mapping[str, Any]:
         """The parameters of the search statements."""
@@ -54,6 +59,7 @@ class Question:
             "candidates": candidates,
             "after": self.after,
             "before": self.before,
+            "min_quality": self.min_quality,
         }
 
 
@@ -66,19 +72,58 @@ def find_nearest(cursor: Any, question: Question, exact_up_to: int = EXACT_UP_TO
     """
     if question.limit == 0 and question.max_distance is None:
         return _exact(cursor, question)
-    cursor.execute(
-        queries("search")["count_scope"], {**question.parameters(), "enough": exact_up_to + 1}
-    )
-    if cursor.fetchone()[0] <= exact_up_to:
+    if _is_small(cursor, question, exact_up_to):
         return _exact(cursor, question)
-    found = _by_index(cursor, question)
-    return _exact(cursor, question) if found is None else found
+    found = _by_index(cursor, question, _one_row_per_photo)
+    return _exact(cursor, question) if found is None else [_match(row) for row in found]
 
 
-def find_faces(cursor: Any, question: Question) -> list[Match]:
-    """Every face within ``max_distance``, by distance then path; all in scope are compared."""
-    cursor.execute(queries("search")["faces_within"], question.parameters())
-    return [_match(row) for row in cursor.fetchall()]
+def find_faces(cursor: Any, question: Question, exact_up_to: int = EXACT_UP_TO) -> list[FaceNearby]:
+    """The faces within ``max_distance``, by distance then path, as `find_nearest` looks for them.
+
+    Content in several of the events gives its faces once.
+    """
+    rows = None
+    if not _is_small(cursor, question, exact_up_to):
+        rows = _by_index(cursor, question, _faces_of_one_event)
+    if rows is None:
+        candidates = question.limit or None
+        cursor.execute(queries("search")["faces_within"], question.parameters(candidates))
+        rows = cursor.fetchall()
+    return [FaceNearby(_match(row), embedding_of(row[11])) for row in rows]
+
+
+def draw_cohort(
+    cursor: Any, events: Sequence[Event], size: int, min_quality: float
+) -> list[FloatArray]:
+    """Embeddings of up to ``size`` faces: of these events first, then of others of their kind."""
+    values = {
+        "events": [event.id for event in events],
+        "pipeline": events[0].pipeline,
+        "fingerprint": events[0].fingerprint,
+        "size": size,
+        "min_quality": min_quality,
+    }
+    rows: Rows = []
+    for most_events in (len(events), max(COHORT_EVENTS, len(events))):
+        if len(rows) < size:
+            cursor.execute(queries("search")["cohort"], {**values, "most_events": most_events})
+            rows = cursor.fetchall()
+    return [embedding_of(row[0]) for row in rows]
+
+
+def count_faces(cursor: Any, events: Sequence[Event], min_quality: float) -> int:
+    """How many faces of these events are good enough."""
+    values = {"events": [event.id for event in events], "min_quality": min_quality}
+    cursor.execute(queries("search")["count_faces"], {**values, "pipeline": events[0].pipeline})
+    count: int = cursor.fetchone()[0]
+    return count
+
+
+def _is_small(cursor: Any, question: Question, exact_up_to: int) -> bool:
+    values = {**question.parameters(), "enough": exact_up_to + 1}
+    cursor.execute(queries("search")["count_scope"], values)
+    return bool(cursor.fetchone()[0] <= exact_up_to)
 
 
 def _exact(cursor: Any, question: Question) -> list[Match]:
@@ -86,8 +131,15 @@ def _exact(cursor: Any, question: Question) -> list[Match]:
     return [_match(row) for row in cursor.fetchall()]
 
 
-def _by_index(cursor: Any, question: Question) -> list[Match] | None:
-    """The answer by the index; None where it would have to look at too much of it."""
+Rows = list[Sequence[Any]]
+
+
+def _by_index(cursor: Any, question: Question, distinct: Callable[[Rows], Rows]) -> Rows | None:
+    """The answer by the index; None where it would have to look at too much of it.
+
+    Args:
+        distinct: Leaves of the rows, faces by distance, those that are an answer.
+    """
     candidates = max(FIRST_CANDIDATES, 4 * question.limit)
     iterative = _has_iterative_scan(cursor)
     while candidates <= (MOST_CANDIDATES if iterative else _LARGEST_EF_SEARCH):
@@ -98,9 +150,9 @@ def _by_index(cursor: Any, question: Question) -> list[Match] | None:
         if len(rows) < candidates:
             return None
         near = [row for row in rows if _is_near(row, question)]
-        best = _one_row_per_photo(near)
+        best = distinct(near)
         if len(near) < len(rows) or len(best) >= question.limit > 0:
-            return [_match(row) for row in best[: question.limit or None]]
+            return best[: question.limit or None]
         candidates *= 4
     return None
 
@@ -123,7 +175,15 @@ def _is_near(row: Sequence[Any], question: Question) -> bool:
     return question.max_distance is None or bool(row[2] <= question.max_distance)
 
 
-def _one_row_per_photo(rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+def _faces_of_one_event(rows: Rows) -> Rows:
+    """The rows of each photo's first event; rows are faces by distance."""
+    first: dict[int, int] = {}
+    for row in rows:
+        first[row[8]] = min(row[10], first.get(row[8], row[10]))
+    return [row for row in rows if row[10] == first[row[8]]]
+
+
+def _one_row_per_photo(rows: Rows) -> Rows:
     """The first row of each photo; rows are faces by distance."""
     first: dict[int, Sequence[Any]] = {}
     for row in rows:
@@ -132,5 +192,5 @@ def _one_row_per_photo(rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
 
 
 def _match(row: Sequence[Any]) -> Match:
-    path, event, distance, x, y, w, h, taken_at, photo = row
-    return Match(Path(os.fsdecode(bytes(path))), event, distance, Box(x, y, w, h), taken_at, photo)
+    path, event, distance, x, y, w, h, taken_at, photo, quality = row[:10]
+    return Match(path_of(path), event, distance, Box(x, y, w, h), taken_at, photo, quality=quality)

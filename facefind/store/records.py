@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from facefind.types import FileStamp
+from facefind.types import FileStamp, FloatArray, Match
 
 ContentState = Literal["done", "failed"]
 FileState = Literal["done", "failed", "unreadable"]
@@ -80,3 +80,11 @@ class Forgotten:
 
     photos: int
     faces: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceNearby:
+    """A face near a probe, and its embedding, (D,) float32. The match has no probability yet."""
+
+    match: Match
+    embedding: FloatArray

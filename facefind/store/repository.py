@@ -7,16 +7,25 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from psycopg2.extras import Json, execute_batch
 
 from facefind.errors import StoreError, UsageError
 from facefind.store.db import transaction
-from facefind.store.nearest import EXACT_UP_TO, Question, find_faces, find_nearest
+from facefind.store.nearest import (
+    EXACT_UP_TO,
+    Question,
+    count_faces,
+    draw_cohort,
+    find_faces,
+    find_nearest,
+)
 from facefind.store.queries import queries
 from facefind.store.records import (
     ContentState,
     EventPhoto,
     EventSummary,
+    FaceNearby,
     Failure,
     Forgotten,
     KnownFile,
@@ -191,6 +200,7 @@ class Repository:
         limit: int = 0,
         after: datetime | None = None,
         before: datetime | None = None,
+        min_quality: float = 0,
     ) -> list[Match]:
         """The photos whose nearest face is nearest to the probe, by distance then path.
 
@@ -203,6 +213,7 @@ class Repository:
             max_distance: L2, inclusive; None for any.
             limit: Photos at most; 0 for all.
             after, before: Only photos with ``after <= taken_at < before``.
+            min_quality: Faces of less are left out; those without a quality are not.
 
         Raises:
             UsageError: The events' vectors cannot be compared.
@@ -212,34 +223,56 @@ class Repository:
             return []
         question = Question(
             probe, [event.id for event in events], _pipeline(events),
-            max_distance, limit, aware(after), aware(before),
+            max_distance, limit, aware(after), aware(before), min_quality,
         )  # fmt: skip
         with transaction(self._connection, "searching") as cursor:
             return find_nearest(cursor, question, self._exact_up_to)
 
     def faces_within(
-        self, probe: FloatArray, events: Sequence[Event], *, max_distance: float
-    ) -> list[Match]:
-        """Every face within ``max_distance`` of the probe, by distance then path.
+        self,
+        probe: FloatArray,
+        events: Sequence[Event],
+        *,
+        max_distance: float,
+        limit: int = 0,
+        after: datetime | None = None,
+        before: datetime | None = None,
+        min_quality: float = 0,
+    ) -> list[FaceNearby]:
+        """The faces within ``max_distance`` of the probe, with their embeddings, nearest first.
 
-        Unlike ``search``, a photo has a row for each such face, and an index never answers. Content
-        in several of the events gives its faces once: those of the event made first, among
-        the events where it is still at some path.
+        Unlike ``search``, a photo has a row for each such face. Content in several of the events
+        gives its faces once: those of the event made first, among the events where it is
+        still at some path.
 
-        Args:
-            probe: (D,) float32, of the events' dimension.
-            events: All of one pipeline and fingerprint.
-            max_distance: L2, inclusive.
-
-        Raises:
-            UsageError, StoreError: As :meth:`search`.
+        Args and Raises: As :meth:`search`; ``limit`` counts faces.
         """
         if not events:
             return []
-        ids = [event.id for event in events]
-        question = Question(probe, ids, _pipeline(events), max_distance, 0, None, None)
+        question = Question(
+            probe, [event.id for event in events], _pipeline(events),
+            max_distance, limit, aware(after), aware(before), min_quality,
+        )  # fmt: skip
         with transaction(self._connection, "searching") as cursor:
-            return find_faces(cursor, question)
+            return find_faces(cursor, question, self._exact_up_to)
+
+    def cohort(self, events: Sequence[Event], size: int, min_quality: float = 0) -> FloatArray:
+        """Embeddings (M, D) of up to ``size`` faces that a distance can be compared with.
+
+        A sample, the same whenever the faces are the same: of these events, and where they have
+        fewer, of the library's other events with such vectors.
+
+        Args:
+            events: At least one, all of one pipeline and fingerprint.
+        """
+        with transaction(self._connection, "sampling") as cursor:
+            drawn = draw_cohort(cursor, events, size, min_quality)
+        return np.stack(drawn) if drawn else np.zeros((0, 0), np.float32)
+
+    def count_faces(self, events: Sequence[Event], min_quality: float = 0) -> int:
+        """How many faces the events, at least one and all of one pipeline, are searched among."""
+        with transaction(self._connection, "counting") as cursor:
+            return count_faces(cursor, events, min_quality)
 
     def summary(self, event_id: int) -> EventSummary:
         """The event in figures."""

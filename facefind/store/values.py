@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from facefind.types import Face, FileStamp, PhotoInfo
+import numpy as np
+
+from facefind.types import Face, FileStamp, FloatArray, PhotoInfo
 
 
 def text(value: str) -> str:
@@ -50,7 +53,7 @@ def photo_parameters(sha256: str, size: int, info: PhotoInfo) -> Mapping[str, An
 
 def face_parameters(event_id: int, content: int, face: Face) -> Mapping[str, Any]:
     """The parameters of ``add_face``."""
-    found = face.detection
+    found, quality = face.detection, face.quality
     landmarks = None if found.landmarks is None else found.landmarks.ravel().tolist()
     box = {name: float(value) for name, value in found.box._asdict().items()}
     return {
@@ -59,8 +62,29 @@ def face_parameters(event_id: int, content: int, face: Face) -> Mapping[str, Any
         "content": content,
         "landmarks": landmarks,
         "score": float(found.score),
+        "quality": quality.value if quality else None,
+        "asymmetry": face.asymmetry,
+        "sharpness": quality.sharpness if quality else None,
+        "yaw": quality.yaw if quality else None,
+        "pitch": quality.pitch if quality else None,
+        "roll": quality.roll if quality else None,
+        "lot": _lot(face.embedding),
         "embedding": face.embedding,
     }
+
+
+def _lot(embedding: FloatArray) -> int:
+    """The number by which samples are drawn: a signed 32 bit checksum of the vector."""
+    checksum = zlib.crc32(np.ascontiguousarray(embedding, "<f4").tobytes())
+    return checksum - (1 << 31)
+
+
+def embedding_of(value: bytes | memoryview) -> FloatArray:
+    """A vector from the bytes of pgvector's ``vector_send``: dimension, flags, big-endian floats.
+
+    Far cheaper than the text that the driver reads otherwise.
+    """
+    return np.frombuffer(value, ">f4", offset=4).astype(np.float32)
 
 
 def path_parameters(

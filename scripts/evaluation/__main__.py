@@ -1,46 +1,111 @@
-"""Measures facefind on the development photos; called by ``scripts/evaluate``."""
+"""Measures facefind on the development photos; called by ``scripts/evaluate``.
+
+Every command prints its figures. With ``--store`` it also puts them into ``docs/accuracy.json``,
+with the commit and the weights they were measured with, and renders ``docs/accuracy.md`` anew;
+``all`` does so for every command.
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
+from typing import Any, Protocol
 
 from facefind.errors import FacefindError
-from scripts.evaluation import detection, who
+from scripts.evaluation import report
 
 REPO = Path(__file__).resolve().parent.parent.parent
 
-COMMANDS: dict[str, ModuleType] = {"detection": detection, "who": who}
-"""Modules with ``add_arguments(parser)`` and ``run(arguments)``; a docstring is the help."""
+COMMANDS = ("detection", "who")
+"""Modules of this package in the order of ``docs/accuracy.md``; a docstring is the help."""
 
 
-def main() -> int:
+class Command(Protocol):
+    """What a module of `COMMANDS` provides."""
+
+    __doc__: str | None
+
+    TITLE: str
+    """Heading in ``docs/accuracy.md``."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """The command's own options, each with a default."""
+
+    def measure(self, arguments: argparse.Namespace) -> dict[str, Any]:
+        """Figures that JSON can hold; ``arguments.data`` is the development photos' folder."""
+
+    def render(self, figures: dict[str, Any]) -> str:
+        """The figures in Markdown, with how they were measured and what was tuned on what."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command that is asked for."""
-    parser = argparse.ArgumentParser(prog="scripts/evaluate", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, module in COMMANDS.items():
+    modules = {name: _module(name) for name in COMMANDS}
+    parser = _parser(modules)
+    arguments = parser.parse_args(argv)
+    if not arguments.data.is_dir():
+        parser.error(f"there are no development photos at {arguments.data}; give --data")
+    everything = arguments.command == "all"
+    try:
+        for name in COMMANDS if everything else (arguments.command,):
+            chosen = _defaults(parser, name, arguments) if everything else arguments
+            _measure(name, modules[name], chosen, store=everything or arguments.store)
+    except FacefindError as error:
+        print(f"scripts/evaluate: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _module(name: str) -> Command:
+    module: Any = importlib.import_module(f"scripts.evaluation.{name}")
+    return module  # type: ignore[no-any-return]
+
+
+def _parser(modules: dict[str, Command]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    for name, module in modules.items():
         command = commands.add_parser(
             name,
             help=(module.__doc__ or "").partition("\n")[0],
             description=module.__doc__,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        command.add_argument("--data", type=Path, default=_data(), help="the development photos")
-        command.add_argument("--json", action="store_true", help="machine output on stdout")
+        _common(command)
         module.add_arguments(command)
-        command.set_defaults(run=module.run)
-    arguments = parser.parse_args()
-    if not arguments.data.is_dir():
-        parser.error(f"there are no development photos at {arguments.data}; give --data")
-    try:
-        arguments.run(arguments)
-    except FacefindError as error:
-        print(f"scripts/evaluate: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    _common(commands.add_parser("all", help="Every command with its defaults, stored."))
+    return parser
+
+
+def _common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--data", type=Path, default=_data(), help="the development photos")
+    command.add_argument("--json", action="store_true", help="machine output on stdout")
+    command.add_argument("--store", action="store_true", help="put the figures into docs/")
+
+
+def _defaults(
+    parser: argparse.ArgumentParser, name: str, given: argparse.Namespace
+) -> argparse.Namespace:
+    arguments = parser.parse_args([name])
+    arguments.data, arguments.json = given.data, given.json
+    return arguments
+
+
+def _measure(name: str, module: Command, arguments: argparse.Namespace, *, store: bool) -> None:
+    figures = module.measure(arguments)
+    print(json.dumps({name: figures}) if arguments.json else module.render(figures), flush=True)
+    if store:
+        report.store(REPO / "docs", name, figures)
+        report.write(REPO / "docs", [(each, _module(each)) for each in COMMANDS])
 
 
 def _data() -> Path:

@@ -38,9 +38,10 @@ RETURNING id;
 
 -- name: add_face
 INSERT INTO faces (event_photo_id, event_id, pipeline, dimension, x, y, w, h, landmarks, score,
-                   embedding)
+                   quality, asymmetry, sharpness, yaw, pitch, roll, lot, embedding)
 SELECT %(content)s, id, pipeline, dimension, %(x)s, %(y)s, %(w)s, %(h)s, %(landmarks)s::real[],
-       %(score)s, %(embedding)s::vector
+       %(score)s, %(quality)s, %(asymmetry)s, %(sharpness)s, %(yaw)s, %(pitch)s, %(roll)s,
+       %(lot)s, %(embedding)s::vector
 FROM events WHERE id = %(event)s;
 
 -- name: path_content

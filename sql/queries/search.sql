@@ -9,21 +9,48 @@ SELECT count(*) FROM (
     LIMIT %(enough)s
 ) scope;
 
+-- How many faces a question is compared with, so how many strangers there are to be mistaken for.
+-- name: count_faces
+SELECT count(*) FROM faces
+WHERE event_id = ANY(%(events)s::bigint[]) AND pipeline = %(pipeline)s
+  AND (quality IS NULL OR quality >= %(min_quality)s);
+
+-- Embeddings of faces that a distance can be compared with: a sample of the events asked about,
+-- filled up from the library's newest other events whose vectors are of the same kind.
+-- name: cohort
+SELECT vector_send(f.embedding)
+FROM (
+    SELECT id, id <> ALL(%(events)s::bigint[]) AS other
+    FROM events
+    WHERE pipeline = %(pipeline)s AND fingerprint = %(fingerprint)s
+    ORDER BY other, created_at DESC, id
+    LIMIT %(most_events)s
+) e
+CROSS JOIN LATERAL (
+    SELECT embedding, lot FROM faces
+    WHERE event_id = e.id AND (quality IS NULL OR quality >= %(min_quality)s)
+    ORDER BY lot
+    LIMIT %(size)s
+) f
+ORDER BY e.other, f.lot
+LIMIT %(size)s;
+
 -- Every face in scope is compared. The distance is computed without the cast that the HNSW indexes
 -- are on, so none of them can serve; and max_distance is applied outside of DISTINCT ON, so
 -- no vector of another event's dimension is ever compared.
 -- name: search_exact
 SELECT there.path, e.name, nearest.distance, nearest.x, nearest.y, nearest.w, nearest.h,
-       nearest.taken_at, nearest.photo_id
+       nearest.taken_at, nearest.photo_id, nearest.quality
 FROM (
     SELECT DISTINCT ON (c.photo_id)
-           c.photo_id, f.event_photo_id, f.event_id, f.x, f.y, f.w, f.h, p.taken_at,
+           c.photo_id, f.event_photo_id, f.event_id, f.x, f.y, f.w, f.h, f.quality, p.taken_at,
            f.embedding <-> %(probe)s::vector AS distance
     FROM faces f
     JOIN event_photos c ON c.id = f.event_photo_id
     JOIN photos p ON p.id = c.photo_id
     WHERE f.event_id = ANY(%(events)s::bigint[])
       AND f.pipeline = %(pipeline)s
+      AND (f.quality IS NULL OR f.quality >= %(min_quality)s)
       AND (%(after)s::timestamptz IS NULL OR p.taken_at >= %(after)s)
       AND (%(before)s::timestamptz IS NULL OR p.taken_at < %(before)s)
       AND EXISTS (SELECT FROM event_paths there
@@ -43,15 +70,18 @@ LIMIT %(limit)s;
 -- a partial index on a cast asks for.
 -- name: search_nearest
 SELECT there.path, e.name, nearest.distance, nearest.x, nearest.y, nearest.w, nearest.h,
-       nearest.taken_at, nearest.photo_id
+       nearest.taken_at, nearest.photo_id, nearest.quality, nearest.event_id,
+       vector_send(nearest.embedding)
 FROM (
-    SELECT c.photo_id, f.event_photo_id, f.event_id, f.x, f.y, f.w, f.h, p.taken_at,
+    SELECT c.photo_id, f.event_photo_id, f.event_id, f.x, f.y, f.w, f.h, f.quality, p.taken_at,
+           f.embedding,
            f.embedding::vector(%(dimension)s) <-> %(probe)s::vector(%(dimension)s) AS distance
     FROM faces f
     JOIN event_photos c ON c.id = f.event_photo_id
     JOIN photos p ON p.id = c.photo_id
     WHERE f.event_id = ANY(%(events)s::bigint[])
       AND f.pipeline = %(pipeline)s
+      AND (f.quality IS NULL OR f.quality >= %(min_quality)s)
       AND (%(after)s::timestamptz IS NULL OR p.taken_at >= %(after)s)
       AND (%(before)s::timestamptz IS NULL OR p.taken_at < %(before)s)
       AND EXISTS (SELECT FROM event_paths there
@@ -65,31 +95,39 @@ JOIN LATERAL (SELECT path FROM event_paths
               ORDER BY error IS NOT NULL, id LIMIT 1) there ON true
 ORDER BY nearest.distance, there.path;
 
--- Every face within max_distance, each once: a content that several of the events hold counts in
--- the first of them where it still is. MATERIALIZED keeps max_distance out of the scan of the
--- faces, so no vector of another event's dimension is ever compared.
+-- Every face within max_distance, nearest first, each once: a content that several of the events
+-- hold counts in the first of them where it still is. MATERIALIZED keeps max_distance out of
+-- the scan of the faces, so no vector of another event's dimension is ever compared.
 -- name: faces_within
 WITH held AS (
-    SELECT DISTINCT ON (c.photo_id) c.id, c.photo_id, c.event_id
+    SELECT DISTINCT ON (c.photo_id) c.id, c.photo_id, c.event_id, p.taken_at
     FROM event_photos c
+    JOIN photos p ON p.id = c.photo_id
     WHERE c.event_id = ANY(%(events)s::bigint[])
       AND c.state = 'done'
+      AND (%(after)s::timestamptz IS NULL OR p.taken_at >= %(after)s)
+      AND (%(before)s::timestamptz IS NULL OR p.taken_at < %(before)s)
       AND EXISTS (SELECT FROM event_paths there
                   WHERE there.event_photo_id = c.id AND there.missing_since IS NULL)
     ORDER BY c.photo_id, c.event_id
 ), compared AS MATERIALIZED (
-    SELECT f.id, f.event_photo_id, f.event_id, f.x, f.y, f.w, f.h, held.photo_id,
+    SELECT f.id, held.id AS event_photo_id, held.event_id, held.photo_id, held.taken_at,
            f.embedding <-> %(probe)s::vector AS distance
     FROM held
     JOIN faces f ON f.event_photo_id = held.id AND f.event_id = held.event_id
-    WHERE f.pipeline = %(pipeline)s
+    WHERE f.pipeline = %(pipeline)s AND (f.quality IS NULL OR f.quality >= %(min_quality)s)
+), near AS (
+    SELECT * FROM compared
+    WHERE distance <= %(max_distance)s
+    ORDER BY distance
+    LIMIT %(candidates)s
 )
-SELECT there.path, e.name, face.distance, face.x, face.y, face.w, face.h, p.taken_at, face.photo_id
-FROM compared face
-JOIN events e ON e.id = face.event_id
-JOIN photos p ON p.id = face.photo_id
+SELECT there.path, e.name, near.distance, f.x, f.y, f.w, f.h, near.taken_at, near.photo_id,
+       f.quality, near.event_id, vector_send(f.embedding)
+FROM near
+JOIN faces f ON f.id = near.id
+JOIN events e ON e.id = near.event_id
 JOIN LATERAL (SELECT path FROM event_paths
-              WHERE event_photo_id = face.event_photo_id AND missing_since IS NULL
+              WHERE event_photo_id = near.event_photo_id AND missing_since IS NULL
               ORDER BY error IS NOT NULL, id LIMIT 1) there ON true
-WHERE face.distance <= %(max_distance)s
-ORDER BY face.distance, there.path, face.id;
+ORDER BY near.distance, there.path, f.id;

@@ -115,7 +115,8 @@ def faces(
     store: Repository, events: Sequence[Event], max_distance: float = 1
 ) -> list[tuple[str, str, float]]:
     """Event, path and distance of every face within a distance."""
-    matches = store.faces_within(vector(0), events, max_distance=max_distance)
+    found = store.faces_within(vector(0), events, max_distance=max_distance)
+    matches = [face.match for face in found]
     return [(match.event, str(match.photo), round(match.distance, 4)) for match in matches]
 
 
@@ -143,8 +144,9 @@ def test_a_face_is_told_as_search_tells_it(store: Repository) -> None:
     two = [face(0.5, x=5), face(0.25, x=7)]
     store.record_photo(event, b"/a.jpg", STAMP, digest("a"), info, two)
     near, far = store.faces_within(vector(0), [event], max_distance=1)
-    assert [near] == store.search(vector(0), [event])
-    assert far == replace(near, distance=0.5, box=Box(5, 20, 30, 40))
+    assert [near.match] == store.search(vector(0), [event])
+    assert far.match == replace(near.match, distance=0.5, box=Box(5, 20, 30, 40))
+    np.testing.assert_array_equal([near.embedding, far.embedding], [vector(0.25), vector(0.5)])
 
 
 def test_a_face_is_at_the_first_path_that_is_there(store: Repository) -> None:
@@ -192,7 +194,7 @@ def test_faces_of_other_dimensions_are_not_compared(store: Repository, sql: Any)
     rows(sql, "ANALYZE")
     assert len(faces(store, [event])) == 50
     found = store.faces_within(vector(0, 5), [odd], max_distance=1)
-    assert [match.distance for match in found] == [0.25] * 50
+    assert [face.match.distance for face in found] == [0.25] * 50
 
 
 def test_faces_that_cannot_be_compared_are_refused(store: Repository) -> None:
@@ -259,12 +261,12 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_plans(database_url: str, crowd: Event, people: FloatArray) -> None:
     connection = connect(database_url)
-    question = nearest.Question(people[0], [crowd.id], "dlib", None, 5, None, None)
+    question = nearest.Question(people[0], [crowd.id], "dlib", None, 5, None, None, 0)
     assert "faces_hnsw_dlib" in plan(connection, "search_nearest", question)
     exact = plan(connection, "search_exact", question)
     assert "faces" in exact
     assert "hnsw" not in exact
-    near = nearest.Question(people[0], [crowd.id], "dlib", 0.6, 0, None, None)
+    near = nearest.Question(people[0], [crowd.id], "dlib", 0.6, 0, None, None, 0)
     every_face = plan(connection, "faces_within", near)
     assert "faces" in every_face
     assert "hnsw" not in every_face
@@ -276,10 +278,11 @@ def test_every_face_of_a_person_in_a_crowd(
 ) -> None:
     found = store.faces_within(people[0], [crowd], max_distance=0.6)
     distances = np.linalg.norm(people - people[0], axis=1)
-    assert [int(match.photo.stem) for match in found] == [
-        int(number) for number in np.argsort(distances)[:100]
-    ]
-    assert found == store.search(people[0], [crowd], max_distance=0.6)
+    nearest_faces = np.argsort(distances)[:100]
+    assert [int(face.match.photo.stem) for face in found] == nearest_faces.tolist()
+    np.testing.assert_array_equal([face.embedding for face in found], people[nearest_faces])
+    found_photos = [face.match for face in found]
+    assert found_photos == store.search(people[0], [crowd], max_distance=0.6)
 
 
 def test_the_index_finds_what_comparing_all_finds(

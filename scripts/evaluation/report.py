@@ -1,0 +1,97 @@
+"""``docs/accuracy.json`` and the page made from it, ``docs/accuracy.md``."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+NAME = "accuracy"
+
+INTRODUCTION = """\
+# How right facefind is
+
+This page is made by `scripts/evaluate all`, each part by its own command; the figures are in
+[accuracy.json](accuracy.json) beside it. The photos are development photos with ground truth that are not part of
+this repository (`--data`): 224 photos with face boxes, six albums with 57 people, and 3,713 photos of 1,782
+people of Labeled Faces in the Wild (LFW). Times were measured on an otherwise idle machine where the part says
+nothing else; all other figures repeat exactly.
+"""
+
+
+class Part(Protocol):
+    """A part of the page."""
+
+    TITLE: str
+
+    def render(self, figures: dict[str, Any]) -> str:
+        """Its text in Markdown."""
+
+
+def store(docs: Path, name: str, figures: dict[str, Any]) -> None:
+    """Replaces one part's figures, with what they were measured with."""
+    path = docs / f"{NAME}.json"
+    parts = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    parts[name] = {"measured_with": _measured_with(), "figures": figures}
+    _write(path, json.dumps(parts, indent=1, sort_keys=True) + "\n")
+
+
+def write(docs: Path, parts: Iterable[tuple[str, Part]]) -> None:
+    """Writes the page from the figures stored so far, in the order of the parts."""
+    stored = json.loads((docs / f"{NAME}.json").read_text("utf-8"))
+    text = [INTRODUCTION]
+    for name, part in parts:
+        if name in stored:
+            text.append(f"## {part.TITLE}\n\n{_source(name, stored[name]['measured_with'])}\n")
+            text.append(part.render(stored[name]["figures"]).strip() + "\n")
+    _write(docs / f"{NAME}.md", "\n".join(text))
+
+
+def _source(name: str, with_: dict[str, Any]) -> str:
+    weights = ", ".join(f"{file} {digest[:12]}" for file, digest in with_["weights"].items())
+    return (
+        f"`scripts/evaluate {name}`, commit {with_['commit']}, {with_['date']}, {with_['cores']} "
+        f"cores, onnxruntime {with_['onnxruntime']}; weights {weights}."
+    )
+
+
+def _measured_with() -> dict[str, Any]:
+    from facefind.inference import weights
+    from facefind.settings import load_settings
+
+    models_dir = load_settings({}, {}).models_dir
+    return {
+        "commit": _commit(),
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "onnxruntime": version("onnxruntime"),
+        "weights": {
+            name: sha256(weights.locate(name, models_dir).read_bytes()).hexdigest()
+            for name, record in weights.records().items()
+            if weights.weight_state(record, models_dir) in ("bundled", "downloaded")
+        },
+    }
+
+
+def _commit() -> str:
+    """The commit measured; a "+" says that the working tree differs from it."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--abbrev=9", "--dirty=+"],
+        cwd=Path(__file__).parent,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
