@@ -16,7 +16,7 @@ from facefind.store import nearest
 from facefind.store.db import connect, register_vectors
 from facefind.store.queries import queries
 from facefind.store.repository import Repository
-from facefind.types import Box, Event, Face, FloatArray, PhotoInfo
+from facefind.types import Box, Event, Face, FloatArray, PhotoInfo, Quality
 from tests.stored import DIMENSION, JPEG, STAMP, digest, face, new_event, put, rows, vector
 
 pytestmark = pytest.mark.every_server
@@ -209,6 +209,64 @@ def test_faces_that_cannot_be_compared_are_refused(store: Repository) -> None:
         store.faces_within(vector(0, 64), [event], max_distance=1)
 
 
+def of_quality(value: float | None, distance: float) -> Face:
+    """A face of this quality; without one where None."""
+    plain = face(distance)
+    quality = None if value is None else Quality(value, 5.5, 1.0, 2.0, -3.0)
+    return Face(plain.detection, plain.embedding, 0.25, quality)
+
+
+def test_faces_of_low_quality_are_kept_and_left_out(store: Repository, sql: Any) -> None:
+    event = new_event(store)
+    for name, quality in (("good", 0.75), ("poor", 0.25), ("unjudged", None)):
+        one = [of_quality(quality, 0.5)]
+        path = f"/{name}.jpg"
+        store.record_photo(event, path.encode(), STAMP, digest(name), JPEG, one)
+    everything = {"/good.jpg", "/poor.jpg", "/unjudged.jpg"}
+    for floor, expected in ((0.0, everything), (0.5, everything - {"/poor.jpg"})):
+        photos = store.search(vector(0), [event], max_distance=1, min_quality=floor)
+        assert {str(match.photo) for match in photos} == expected
+        near = store.faces_within(vector(0), [event], max_distance=1, min_quality=floor)
+        assert {str(found.match.photo) for found in near} == expected
+        assert store.count_faces([event], floor) == len(expected)
+        assert store.cohort([event], 10, floor).shape == (len(expected), DIMENSION)
+    assert {match.quality for match in photos} == {0.75, None}
+    parts = rows(
+        sql, "SELECT asymmetry, sharpness, yaw, pitch, roll FROM faces WHERE quality = .75"
+    )
+    assert parts == [(0.25, 5.5, 1.0, 2.0, -3.0)]
+
+
+# A cohort
+
+
+def test_a_cohort_is_the_events_own_first(store: Repository) -> None:
+    event, other = new_event(store), new_event(store, "other")
+    put(store, event, "/a.jpg", 0.25, 0.5)
+    put(store, other, "/b.jpg", 0.75)
+    strange = store.ensure_event("strange", "dlib", "weights-2", DIMENSION, {})
+    put(store, strange, "/c.jpg", 1.0)
+    assert sorted(store.cohort([event], 2)[:, 0]) == [0.25, 0.5]
+    assert store.cohort([event], 9)[2:, 0].tolist() == [0.75]
+    assert store.cohort([event, other], 9)[:, 0].shape == (3,)
+
+
+def test_a_cohort_is_the_same_in_whatever_order_photos_came(store: Repository) -> None:
+    distances = [0.01 * number for number in range(40)]
+    samples = []
+    for name, order in (("forward", distances), ("backward", distances[::-1])):
+        event = new_event(store, name)
+        for distance in order:
+            put(store, event, f"/{name}/{distance}.jpg", distance, content=f"{distance}")
+        samples.append(store.cohort([event], 10)[:, 0].tolist())
+    assert samples[0] == samples[1]
+    assert sorted(samples[0]) != pytest.approx(distances[:10])
+
+
+def test_a_cohort_of_no_faces_is_empty(store: Repository) -> None:
+    assert len(store.cohort([new_event(store)], 9)) == 0
+
+
 # Many faces: which plan is used, and that both find the same.
 
 
@@ -305,6 +363,16 @@ def test_the_index_finds_what_comparing_all_finds(
         found = index.search(people[0], [crowd], **options)
         assert set(used) == {"count_scope", "search_nearest"}
         used.clear()
+        if options.get("max_distance"):
+            within = {"limit": 0, **options}
+            near = exact.faces_within(people[0], [crowd], **within)
+            assert used == ["count_scope", "faces_within"]
+            used.clear()
+            by_index = index.faces_within(people[0], [crowd], **within)
+            assert set(used) == {"count_scope", "search_nearest"}
+            used.clear()
+            assert [face.match for face in near] == truth
+            assert [face.match for face in by_index] == found
         assert len(truth) == expected
         assert len({m.photo for m in found} & {m.photo for m in truth}) >= 0.95 * expected
         assert [m.distance for m in found] == sorted(m.distance for m in found)
