@@ -11,15 +11,16 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from facefind import images, placing
 from facefind.errors import UsageError
 from facefind.inference.protocols import FaceFinder
 from facefind.placing import Mode, Placed
-from facefind.search import FailedPortrait, Portrait, combine, read_portraits
+from facefind.portraits import FailedPortrait, Portrait, read_portraits
+from facefind.search import Gallery, Reach, combine, likeliest_first
 from facefind.store.records import EventPhoto
-from facefind.types import Box, Event, FloatArray, Match
+from facefind.types import Box, Match
 
 ALBUMS_NAME = "albums.json"
 RECORD_NAME = images.ALBUMS_RECORD
@@ -135,65 +136,41 @@ def read_people(folder: Path, finder: FaceFinder) -> People:
     return People(probes, tuple(failed), frozenset(unknown))
 
 
-class AlbumsStore(Protocol):
-    """What albums ask of the store; `facefind.store.repository.Repository` provides it."""
-
-    def faces_within(
-        self, probe: FloatArray, events: Sequence[Event], *, max_distance: float
-    ) -> list[Match]:
-        """Every face of the events that near, not one for each photo."""
-
-
-def find_people(
-    people: People, *, store: AlbumsStore, events: Sequence[Event], threshold: float | None
-) -> dict[str, list[Match]]:
+def find_people(people: People, gallery: Gallery, reach: Reach) -> dict[str, list[Match]]:
     """The photos of each person, one match for each.
 
-    Args:
-        threshold: The pipeline's; without one nobody can be told from anybody.
-
     Raises:
-        UsageError: There is no threshold.
+        UsageError: Nothing limits the distance, so nobody can be told from anybody.
     """
-    if threshold is None:
-        raise UsageError(
-            f"Pipeline {events[0].pipeline} has no measured threshold, so it cannot tell who is in "
-            "a photo.",
-            "Ingest the photos under another --event with the default pipeline for albums.",
-        )
     return one_person_per_face(
         {
-            name: store.faces_within(combine(portraits), events, max_distance=threshold)
+            name: gallery.faces(combine(portraits), reach)
             for name, portraits in people.probes.items()
         }
     )
 
 
 def one_person_per_face(faces: Mapping[str, Sequence[Match]]) -> dict[str, list[Match]]:
-    """The photos of each person, every face counting for the person it is nearest to.
+    """The photos of each person, every face counting for the person it is likeliest to be.
+
+    And in one photo for each person one face, their likeliest: the next may then be somebody
+    else's, such as a sister's beside them.
 
     Args:
-        faces: By person, every face near enough to be theirs.
+        faces: By person, every face that may be theirs.
 
     Returns:
-        By person, one match for each photo, its nearest face.
+        By person, one match for each photo.
     """
-    nearest: dict[tuple[int, Box], float] = {}
-    for matches in faces.values():
-        for match in matches:
-            face = (match.photo_id, match.box)
-            nearest[face] = min(match.distance, nearest.get(face, match.distance))
-    return {name: _one_per_photo(matches, nearest) for name, matches in faces.items()}
-
-
-def _one_per_photo(
-    matches: Sequence[Match], nearest: Mapping[tuple[int, Box], float]
-) -> list[Match]:
-    best: dict[int, Match] = {}
-    for match in sorted(matches, key=lambda match: match.distance):
-        if match.distance <= nearest[(match.photo_id, match.box)]:
-            best.setdefault(match.photo_id, match)
-    return list(best.values())
+    claims = [(match, name) for name, matches in faces.items() for match in matches]
+    taken: set[tuple[int, Box]] = set()
+    photos: dict[str, dict[int, Match]] = {name: {} for name in faces}
+    for match, name in sorted(claims, key=lambda claim: likeliest_first(claim[0])):
+        face = (match.photo_id, match.box)
+        if face not in taken and match.photo_id not in photos[name]:
+            taken.add(face)
+            photos[name][match.photo_id] = match
+    return {name: list(found.values()) for name, found in photos.items()}
 
 
 def write_albums(
@@ -353,7 +330,12 @@ def listing(albums: Sequence[Album], without: Sequence[Path]) -> dict[str, Any]:
                 "folder": album.folder,
                 "photos": [str(match.photo) for match in album.matches],
                 "faces": [
-                    {"photo": str(m.photo), "box": list(m.box), "distance": round(m.distance, 4)}
+                    {
+                        "photo": str(m.photo),
+                        "box": list(m.box),
+                        "distance": round(m.distance, 4),
+                        "probability": rounded(m.probability),
+                    }
                     for m in album.matches
                 ],
             }
@@ -361,6 +343,11 @@ def listing(albums: Sequence[Album], without: Sequence[Path]) -> dict[str, Any]:
         ],
         "photos_without_people": [str(photo) for photo in without],
     }
+
+
+def rounded(share: float | None) -> float | None:
+    """A probability or quality as programs are told it."""
+    return None if share is None else round(share, 4)
 
 
 def _write_listing(out: Path, albums: Sequence[Album], without: Sequence[Path]) -> None:

@@ -1,42 +1,34 @@
-"""Search: one person's portraits in, the photos that show that person out."""
+"""Search: one person's portraits in, the photos that show that person out.
+
+In two steps. The database gives the faces within reach by L2 distance; where the pipeline is
+calibrated (`facefind.matching`), each of these is then judged against the strangers around it,
+which gives the probability that decides.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
-from facefind import geometry, images
-from facefind.errors import NoFaceInPortrait, PhotoError, UsageError
-from facefind.inference.protocols import FaceFinder
-from facefind.types import Box, Detection, Event, Face, FloatArray, Image, Match
+from facefind.errors import UsageError
+from facefind.matching import Calibration, Candidates, rescore
+from facefind.portraits import Portrait
+from facefind.store.records import FaceNearby
+from facefind.types import Event, FloatArray, Match
 
 UNCALIBRATED_LIMIT = 5
 """How many photos a pipeline without a measured threshold answers with, as its article does."""
 
-PADDING = 0.5
-"""Border, in parts of the longer side, put around a portrait that the face fills to the edge."""
+COHORT = 2000
+"""Faces that a candidate is judged against, at most."""
 
-SURE = 0.72
-"""From this certainty (see `_Sight`) on, a portrait is taken to be upright. Of 123 upright ones (60
-of LFW, 63 of the development albums) 98 % reach it, of turned ones 16 %."""
-
-TURN_MARGIN = 0.05
-"""By how much a turned view must be more certain to be believed. Of the same portraits every
-upright one stays so, and of those turned by 90, 180 or 270 degrees 98 to 100 % end within an L2
-distance of .3 of the upright one's embedding (three quarters or more of them upright)."""
-
-VIEW_SIDE = 2048
-"""Longer side, in pixels, to which a portrait is shrunk before it is padded or turned: what those
-views can show is large, and a picture of many megapixels would take gigabytes."""
-
-ENLARGEMENT = 2
-SMALL_PORTRAIT = 1000
-"""Longer side, in pixels, up to which enlarging a portrait can show a face and costs little."""
+MOST_CANDIDATES = 20_000
+"""Faces within reach that are judged, the nearest first."""
 
 
 class SearchStore(Protocol):
@@ -51,165 +43,226 @@ class SearchStore(Protocol):
         limit: int,
         after: datetime | None,
         before: datetime | None,
+        min_quality: float,
     ) -> list[Match]:
         """The photos with the nearest faces by L2 distance, one row per photo."""
 
+    def faces_within(
+        self,
+        probe: FloatArray,
+        events: Sequence[Event],
+        *,
+        max_distance: float,
+        limit: int,
+        after: datetime | None,
+        before: datetime | None,
+        min_quality: float,
+    ) -> list[FaceNearby]:
+        """Every face of the events that near, not one for each photo, nearest first."""
+
+    def cohort(self, events: Sequence[Event], size: int, min_quality: float) -> FloatArray:
+        """Embeddings (M, D) to judge a distance by."""
+
+    def count_faces(self, events: Sequence[Event], min_quality: float) -> int:
+        """How many faces are searched."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Portrait:
-    """The face asked about, as found in one picture.
+class Probe:
+    """A person asked about.
 
     Attributes:
-        box: The chosen face, in pixels of the upright picture.
-        faces: How many faces the picture shows.
-        number: Which of them was chosen, counted from 1, left to right.
-        how: What had to be done to see it ("turned 90 degrees", ...); empty for nothing.
-        embedding: (D,) float32.
+        embedding: (D,) float32, the mean over the portraits.
+        quality: The best portrait's, see `facefind.types.Quality`; None where it is not known.
+        portraits: How many there are.
     """
 
-    path: Path
-    box: Box
-    faces: int
-    number: int
-    how: str
     embedding: FloatArray
-
-
-def _unchanged(box: Box) -> Box:
-    return box
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """A picture looked at differently, and how its boxes map back to the original."""
-
-    image: Image
-    how: str
-    to_original: Callable[[Box], Box] = _unchanged
+    quality: float | None = None
+    portraits: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class _Sight:
-    """What was seen in a view: its faces from left to right."""
+class Reach:
+    """How near a face has to be to count as the person's.
 
-    view: _View
-    faces: Sequence[Face]
-
-    @property
-    def certainty(self) -> float:
-        """That a face was seen upright: the best of score minus asymmetry; -1 without a face.
-
-        A detector finds faces that lie on their side too, but places their landmarks badly; the
-        score alone does not tell, the asymmetry of a badly aligned chip does.
-        """
-        return max((f.detection.score - (f.asymmetry or 0) for f in self.faces), default=-1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class FailedPortrait:
-    """A portrait that cannot be read or shows no face."""
-
-    path: Path
-    reason: str
-
-
-def read_portraits(
-    paths: Sequence[Path], finder: FaceFinder, face: int | None = None
-) -> tuple[list[Portrait], list[FailedPortrait]]:
-    """The portraits that can be used, and those that cannot with the reason.
-
-    Raises:
-        UsageError: As `read_portrait`.
+    Attributes:
+        max_distance: L2; None for no limit.
+        min_probability: None where the distance alone decides.
     """
-    portraits, failed = [], []
-    for path in paths:
-        try:
-            portraits.append(read_portrait(path, finder, face))
-        except (PhotoError, NoFaceInPortrait) as error:
-            failed.append(FailedPortrait(path, str(error)))
-    return portraits, failed
+
+    max_distance: float | None
+    min_probability: float | None = None
 
 
-def read_portrait(path: Path, finder: FaceFinder, face: int | None = None) -> Portrait:
-    """Finds the face asked about in a picture.
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which faces are asked.
+
+    Attributes:
+        events: At least one, all of one pipeline and fingerprint.
+        after, before: Only photos taken in this time.
+        min_quality: Faces known to be of less are left out.
+    """
+
+    events: Sequence[Event]
+    after: datetime | None = None
+    before: datetime | None = None
+    min_quality: float = 0.0
+
+
+def reach_of(
+    calibration: Calibration | None,
+    threshold: float | None,
+    *,
+    max_distance: float | None = None,
+    certainty: str = "default",
+) -> Reach:
+    """What decides, from what the pipeline knows and the user asked for.
 
     Args:
-        face: Which one, counted from 1 left to right; None takes the most prominent.
+        threshold: The pipeline's L2 distance, for one that is not calibrated.
+        max_distance: The user's; it decides alone.
+        certainty: "strict", "default" or "loose", of a calibrated pipeline.
 
     Raises:
-        PhotoError: The picture cannot be read.
-        NoFaceInPortrait: It shows no face, not even turned or enlarged.
-        UsageError: It has fewer than `face` faces.
+        UsageError: Certainty is asked of a pipeline that has none.
     """
-    pixels = images.read_photo(path).pixels
-    sight = _look(pixels, finder, upright=face is not None)
-    if sight.faces:
-        return _choose(path, sight.view, sight.faces, face)
-    raise NoFaceInPortrait(
-        f"No face was found in {path}, as it is, turned, or enlarged.",
-        "Use a sharper picture that shows the face from the front.",
+    if max_distance is not None:
+        return Reach(max_distance)
+    if calibration is not None:
+        return Reach(calibration.radius, getattr(calibration, certainty))
+    if certainty != "default":
+        raise UsageError(
+            "This event's pipeline is not calibrated, so it cannot tell how sure it is.",
+            "Use --max-distance, or the default pipeline.",
+        )
+    return Reach(threshold)
+
+
+class Gallery:
+    """The faces in scope, ready to be asked about one person after the other.
+
+    Args:
+        calibration: The pipeline's; None gives matches without a probability.
+    """
+
+    def __init__(
+        self, store: SearchStore, scope: Scope, calibration: Calibration | None = None
+    ) -> None:
+        self._store = store
+        self._scope = scope
+        self._calibration = calibration
+
+    def faces(self, probe: Probe, reach: Reach) -> list[Match]:
+        """Every face within reach, nearest first.
+
+        Raises:
+            UsageError: Nothing limits the distance, so everybody would be the person.
+        """
+        if reach.max_distance is None:
+            raise UsageError(
+                f"Pipeline {self._scope.events[0].pipeline} has no measured threshold, so it "
+                "cannot tell who is in a photo.",
+                "Ingest the photos under another --event with the default pipeline for albums.",
+            )
+        near = self._near(probe, reach.max_distance)
+        if self._calibration is None or not near:
+            return [face.match for face in near]
+        return self._judged(probe, near, reach.min_probability, self._calibration)
+
+    def photos(self, probe: Probe, reach: Reach, limit: int | None = None) -> list[Match]:
+        """The photos that show the person, nearest face first, one match for each.
+
+        Args:
+            limit: At most so many; 0 for all; None for all within reach, or the nearest few where
+                nothing limits the distance.
+        """
+        if limit is None:
+            limit = UNCALIBRATED_LIMIT if reach.max_distance is None else 0
+        if self._calibration is None or reach.max_distance is None:
+            scope = self._scope
+            return self._store.search(
+                probe.embedding, scope.events, max_distance=reach.max_distance, limit=limit,
+                after=scope.after, before=scope.before, min_quality=scope.min_quality,
+            )  # fmt: skip
+        best = best_of_each_photo(self.faces(probe, reach))
+        return best[: limit or None]
+
+    def _near(self, probe: Probe, max_distance: float) -> list[FaceNearby]:
+        scope = self._scope
+        return self._store.faces_within(
+            probe.embedding, scope.events, max_distance=max_distance, limit=MOST_CANDIDATES,
+            after=scope.after, before=scope.before, min_quality=scope.min_quality,
+        )  # fmt: skip
+
+    def _judged(
+        self,
+        probe: Probe,
+        near: Sequence[FaceNearby],
+        min_probability: float | None,
+        calibration: Calibration,
+    ) -> list[Match]:
+        candidates = _candidates(near)
+        probabilities = rescore(
+            probe.embedding,
+            candidates,
+            self._cohort,
+            faces_in_scope=self._count,
+            probe_quality=probe.quality,
+            portraits=probe.portraits,
+            calibration=calibration,
+        )
+        return [
+            replace(face.match, probability=float(probability))
+            for face, probability in zip(near, probabilities, strict=True)
+            if min_probability is None or probability >= min_probability
+        ]
+
+    @cached_property
+    def _cohort(self) -> FloatArray:
+        return self._store.cohort(self._scope.events, COHORT, self._scope.min_quality)
+
+    @cached_property
+    def _count(self) -> int:
+        return self._store.count_faces(self._scope.events, self._scope.min_quality)
+
+
+def best_of_each_photo(faces: Sequence[Match]) -> list[Match]:
+    """One match for each photo: its most probable face, else its nearest; nearest photo first."""
+    best: dict[int, Match] = {}
+    for face in sorted(faces, key=likeliest_first):
+        best.setdefault(face.photo_id, face)
+    return sorted(best.values(), key=lambda match: (match.distance, match.photo))
+
+
+def likeliest_first(match: Match) -> tuple[float, float]:
+    """Sorts faces by how likely they are the person's, and by distance where that is not known."""
+    return -(match.probability or 0), match.distance
+
+
+def _candidates(near: Sequence[FaceNearby]) -> Candidates:
+    unknown = float("nan")
+    qualities = [unknown if f.match.quality is None else f.match.quality for f in near]
+    return Candidates(
+        np.stack([face.embedding for face in near]),
+        np.array(qualities, np.float32),
+        np.array([face.match.photo_id for face in near], np.int64),
     )
 
 
-def left_to_right(detections: Sequence[Detection]) -> list[Detection]:
-    """Faces in the order in which people count them in a picture."""
-    return sorted(detections, key=_from_left)
+def combine(portraits: Sequence[Portrait]) -> Probe:
+    """One person's portraits as one question.
 
-
-def _from_left(detection: Detection) -> tuple[float, float]:
-    return detection.box.x, detection.box.y
-
-
-def most_prominent(faces: Sequence[Face], image: Image) -> int:
-    """Index of the face a portrait is of: the largest, the middle of the picture counting more."""
-    height, width = image.shape[:2]
-
-    def prominence(face: Face) -> float:
-        box = face.detection.box
-        off_x = abs(box.x + box.w / 2 - width / 2) / width
-        off_y = abs(box.y + box.h / 2 - height / 2) / height
-        return float(box.w * box.h * (1 - off_x) * (1 - off_y))
-
-    return max(range(len(faces)), key=lambda index: prominence(faces[index]))
-
-
-def combine(portraits: Sequence[Portrait]) -> FloatArray:
-    """One probe from several portraits of one person.
-
-    The mean of the embeddings; where they are of unit length it is scaled back to unit length, so
-    that distances keep their meaning. Returns (D,) float32.
+    Their embedding is the mean; where the pipeline's embeddings are of unit length it is scaled
+    back to unit length, so that distances keep their meaning.
     """
     vectors = np.stack([portrait.embedding for portrait in portraits])
     mean: FloatArray = vectors.mean(axis=0, dtype=np.float32)
     if np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-3):
         mean /= np.linalg.norm(mean)
-    return mean
-
-
-def who(
-    probe: FloatArray,
-    *,
-    store: SearchStore,
-    events: Sequence[Event],
-    max_distance: float | None,
-    limit: int | None = None,
-    after: datetime | None = None,
-    before: datetime | None = None,
-) -> list[Match]:
-    """The photos that show a person, nearest face first, one row per photo.
-
-    Args:
-        probe: (D,) float32, from `combine`.
-        max_distance: The pipeline's threshold or the user's; None, for a pipeline without a
-            measured one, answers with the nearest few whatever their distance.
-        limit: At most so many; 0 for all; None for all within `max_distance`.
-        after, before: Only photos taken in this time.
-    """
-    if limit is None:
-        limit = UNCALIBRATED_LIMIT if max_distance is None else 0
-    return store.search(
-        probe, events, max_distance=max_distance, limit=limit, after=after, before=before
-    )
+    qualities = [portrait.quality for portrait in portraits if portrait.quality is not None]
+    return Probe(mean, max(qualities, default=None), len(portraits))
 
 
 def events_to_search(events: Sequence[Event], name: str | None) -> list[Event]:
@@ -233,71 +286,3 @@ def events_to_search(events: Sequence[Event], name: str | None) -> list[Event]:
             f"Choose one with --event NAME: {there}.",
         )
     return list(events)
-
-
-def _choose(path: Path, view: _View, faces: Sequence[Face], face: int | None) -> Portrait:
-    if face is not None and not 1 <= face <= len(faces):
-        raise UsageError(
-            f"{path} shows {len(faces)} face{'s' * (len(faces) != 1)}, so --face {face} is none.",
-            "facefind faces PHOTO writes a copy with the faces numbered.",
-        )
-    index = face - 1 if face is not None else most_prominent(faces, view.image)
-    chosen = faces[index]
-    box = view.to_original(chosen.detection.box)
-    return Portrait(path, box, len(faces), index + 1, view.how, chosen.embedding)
-
-
-def _look(image: Image, finder: FaceFinder, upright: bool) -> _Sight:
-    """The best view of a portrait: as it is, with a border, turned, or enlarged.
-
-    Args:
-        upright: Look no further once there is a face: the user has numbered the faces as they are.
-    """
-
-    def see(view: _View) -> _Sight:
-        faces = finder.find_faces(view.image)
-        return _Sight(view, sorted(faces, key=lambda face: _from_left(face.detection)))
-
-    sight = see(_View(image, ""))
-    if sight.certainty >= SURE or (upright and sight.faces):
-        return sight
-    factor = min(1.0, VIEW_SIDE / max(image.shape[:2]))
-    small = geometry.scaled(image, factor) if factor < 1 else image
-    if not sight.faces:
-        sight = see(_of_scaled(_padded(small), factor))
-    if sight.certainty < SURE:
-        views = (see(_of_scaled(_turned(small, turns), factor)) for turns in (1, 3, 2))
-        turned = max(views, key=lambda sight: sight.certainty)
-        if turned.certainty > sight.certainty + TURN_MARGIN:
-            sight = turned
-    if not sight.faces and max(image.shape[:2]) <= SMALL_PORTRAIT:
-        sight = see(_of_scaled(_View(geometry.scaled(image, ENLARGEMENT), "enlarged"), ENLARGEMENT))
-    return sight
-
-
-def _of_scaled(view: _View, factor: float) -> _View:
-    """A view of a picture that was scaled before, with boxes mapped back to the original."""
-
-    def to_original(box: Box) -> Box:
-        return Box(*(value / factor for value in view.to_original(box)))
-
-    return _View(view.image, view.how, to_original)
-
-
-def _padded(image: Image) -> _View:
-    border = round(PADDING * max(image.shape[:2]))
-    padded = np.pad(image, ((border, border), (border, border), (0, 0)), mode="edge")
-    return _View(
-        padded,
-        "with a border around it",
-        lambda box: Box(box.x - border, box.y - border, box.w, box.h),
-    )
-
-
-def _turned(image: Image, turns: int) -> _View:
-    height, width = image.shape[:2]
-    return _View(
-        geometry.turn(image, turns),
-        f"turned by {90 * turns} degrees",
-        lambda box: geometry.unturn_box(box, turns, width, height),
-    )

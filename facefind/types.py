@@ -114,6 +114,7 @@ class PhotoInfo:
         taken_at: When the shutter opened; aware where EXIF gives an offset, else naive camera time.
         camera: Make and model.
         latitude, longitude: Degrees, WGS 84; both None or both set.
+        animated: The file holds more pictures than the one decoded, to be shown one after another.
     """
 
     format: str
@@ -123,6 +124,7 @@ class PhotoInfo:
     camera: str | None = None
     latitude: float | None = None
     longitude: float | None = None
+    animated: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image as PillowImage
 
-from facefind.store.records import EventSummary, KnownFile
+from facefind.store.records import EventSummary, FaceNearby, KnownFile
 from facefind.types import (
     Box,
     Detection,
@@ -133,9 +133,10 @@ class MemoryStore:
 
 @dataclass
 class ListedStore:
-    """Answers every search with the listed matches, and remembers what it was asked."""
+    """Answers every search with what is listed, and remembers what it was asked."""
 
     matches: list[Match]
+    faces: list[FaceNearby] = field(default_factory=list)
     asked: dict[str, object] = field(default_factory=dict)
 
     def search(
@@ -147,6 +148,28 @@ class ListedStore:
         limit: int,
         after: datetime | None,
         before: datetime | None,
+        min_quality: float,
     ) -> list[Match]:
         self.asked = {"max_distance": max_distance, "limit": limit, "probe": probe}
         return self.matches
+
+    def faces_within(
+        self,
+        probe: FloatArray,
+        events: Sequence[Event],
+        *,
+        max_distance: float,
+        limit: int,
+        after: datetime | None,
+        before: datetime | None,
+        min_quality: float,
+    ) -> list[FaceNearby]:
+        self.asked = {"max_distance": max_distance, "limit": limit, "probe": probe}
+        return [face for face in self.faces if face.match.distance <= max_distance]
+
+    def cohort(self, events: Sequence[Event], size: int, min_quality: float) -> FloatArray:
+        embeddings = [face.embedding for face in self.faces[:size]]
+        return np.stack(embeddings) if embeddings else np.zeros((0, 0), np.float32)
+
+    def count_faces(self, events: Sequence[Event], min_quality: float) -> int:
+        return len(self.faces)

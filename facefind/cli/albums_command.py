@@ -9,7 +9,7 @@ import click
 
 from facefind.cli.context import EXIT_FAILED, App, facefind_command
 from facefind.cli.output import plural, print_json, printable, remarks, shown
-from facefind.cli.params import event_option
+from facefind.cli.params import event_option, loose_option, low_quality_option, strict_option
 
 if TYPE_CHECKING:
     from facefind.albums import AlbumsReport, People
@@ -42,8 +42,18 @@ SHOWN_GONE = 10
     show_default=True,
     help="People with fewer photos get no folder.",
 )
+@strict_option
+@loose_option
+@low_quality_option
 def command(
-    app: App, out: Path, portraits: Path, event: str | None, mode: str, min_photos: int
+    app: App,
+    out: Path,
+    portraits: Path,
+    event: str | None,
+    mode: str,
+    min_photos: int,
+    certainty: str | None,
+    include_low_quality: bool,
 ) -> int:
     """Write one folder per person of a folder of portraits.
 
@@ -53,15 +63,21 @@ def command(
     from facefind.albums import find_people, read_people, write_albums
     from facefind.binding import pipeline_of
     from facefind.errors import UsageError
-    from facefind.search import events_to_search
+    from facefind.inference.quality import LOW_QUALITY
+    from facefind.matching import load_calibration
+    from facefind.search import Gallery, Scope, events_to_search, reach_of
 
     if out.resolve() == portraits.resolve():
         raise UsageError("The albums need a folder of their own, not that of the portraits.")
     with app.store() as store:
         events = events_to_search(store.events(), event)
         pipeline = pipeline_of(events, app.pipeline)
+        calibration = load_calibration(pipeline.spec.name)
+        reach = reach_of(calibration, pipeline.spec.threshold, certainty=certainty or "default")
+        floor = 0.0 if include_low_quality else LOW_QUALITY
+        gallery = Gallery(store, Scope(events, min_quality=floor), calibration)
         people = read_people(portraits, pipeline)
-        answers = find_people(people, store=store, events=events, threshold=pipeline.spec.threshold)
+        answers = find_people(people, gallery, reach)
         photos = [photo for one in events for photo in store.event_photos(one.id)]
     report = write_albums(
         out,

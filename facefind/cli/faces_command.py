@@ -30,7 +30,7 @@ def command(
     """Write a copy of a photo with its faces marked and numbered from the left."""
     from facefind import images
     from facefind.inference.pipeline import DEFAULT_PIPELINE, resolve_settings
-    from facefind.search import left_to_right
+    from facefind.portraits import left_to_right
 
     name = pipeline or DEFAULT_PIPELINE
     detector = app.detector(name, resolve_settings(name, dict(assignments)))

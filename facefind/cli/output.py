@@ -14,7 +14,7 @@ import click
 from facefind.errors import FacefindError
 
 if TYPE_CHECKING:
-    from facefind.search import Portrait
+    from facefind.portraits import Portrait
 
 T = TypeVar("T")
 
@@ -54,6 +54,11 @@ def plural(count: int, noun: str) -> str:
     return f"1 {noun}" if count == 1 else f"{count or 'no'} {plural_noun}"
 
 
+def percent(probability: float | None) -> str:
+    """A probability as a column of its own, never 100 %; nothing where it is not known."""
+    return "" if probability is None else f"{min(int(100 * probability), 99):3} %  "
+
+
 def print_json(value: Any) -> None:
     """Prints a value as JSON; bytes of names that are not UTF-8 appear as lone surrogates."""
     click.echo(json.dumps(value, indent=2))
@@ -77,6 +82,8 @@ def remarks(portrait: Portrait, choice: str) -> list[str]:
     Args:
         choice: How to ask about another of its faces.
     """
+    from facefind.inference.quality import LOW_QUALITY
+
     notes = []
     if portrait.how:
         notes.append(f"The face in {shown(portrait.path)} was found {portrait.how}.")
@@ -84,6 +91,13 @@ def remarks(portrait: Portrait, choice: str) -> list[str]:
         notes.append(
             f"{shown(portrait.path)} shows {plural(portrait.faces, 'face')}; asking about the most "
             f"prominent, number {portrait.number} from the left. {choice}".rstrip()
+        )
+    if portrait.animated:
+        notes.append(f"{shown(portrait.path)} is animated; only its first picture was looked at.")
+    if portrait.quality is not None and portrait.quality < LOW_QUALITY:
+        notes.append(
+            f"The face in {shown(portrait.path)} can hardly be told from others: it is small, "
+            "blurred, turned away, or no photographed face at all. A sharper portrait finds more."
         )
     return notes
 

@@ -11,10 +11,32 @@ import click
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 """A file that is there."""
 
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+"""A folder that is there."""
+
 EXISTING = click.Path(exists=True, path_type=Path)
 """A file or folder that is there."""
 
 event_option = click.option("--event", metavar="NAME", help="Only this event.")
+
+
+strict_option = click.option(
+    "--strict",
+    "certainty",
+    flag_value="strict",
+    help="Only faces that are all but surely the person's.",
+)
+loose_option = click.option(
+    "--loose",
+    "certainty",
+    flag_value="loose",
+    help="Faces that may be the person's too; more strangers among them.",
+)
+low_quality_option = click.option(
+    "--include-low-quality",
+    is_flag=True,
+    help="Also faces too small or blurred to be told apart, and what may be no face.",
+)
 
 
 def moment(text: str) -> datetime:

@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from facefind.cli.context import EXIT_FAILED, App, facefind_command
-from facefind.cli.output import plural, print_json, printable, remarks, shown
-from facefind.cli.params import FILE, distance, event_option, moment
+from facefind.cli.output import percent, plural, print_json, printable, remarks, shown
+from facefind.cli.params import (
+    FILE,
+    distance,
+    event_option,
+    loose_option,
+    low_quality_option,
+    moment,
+    strict_option,
+)
 
 if TYPE_CHECKING:
-    from facefind.search import FailedPortrait, Portrait
+    from facefind.portraits import FailedPortrait, Portrait
     from facefind.types import Match
 
 MOST = 1_000_000_000
@@ -32,8 +40,11 @@ OTHER_FACE = "--face N asks about another; facefind faces PHOTO shows the number
     "--max-distance",
     type=distance,
     metavar="D",
-    help="How far a face may be from the portrait's; the pipeline's threshold by default.",
+    help="Let this L2 distance from the portrait decide, instead of the probability.",
 )
+@strict_option
+@loose_option
+@low_quality_option
 @click.option(
     "--face",
     type=click.IntRange(min=1),
@@ -59,6 +70,8 @@ def command(
     event: str | None,
     limit: int | None,
     max_distance: float | None,
+    certainty: str | None,
+    include_low_quality: bool,
     face: int | None,
     after: datetime | None,
     before: datetime | None,
@@ -71,28 +84,35 @@ def command(
     Several portraits are taken to show one person and make one question.
     """
     from facefind.binding import pipeline_of
-    from facefind.search import combine, events_to_search, read_portraits, who
+    from facefind.inference.quality import LOW_QUALITY
+    from facefind.matching import load_calibration
+    from facefind.portraits import read_portraits
+    from facefind.search import Gallery, Scope, combine, events_to_search, reach_of
 
     with app.store() as store:
         events = events_to_search(store.events(), event)
         pipeline = pipeline_of(events, app.pipeline)
+        calibration = load_calibration(pipeline.spec.name)
+        reach = reach_of(
+            calibration,
+            pipeline.spec.threshold,
+            max_distance=max_distance,
+            certainty=certainty or "default",
+        )
         asked, failed = read_portraits(portraits, pipeline, face)
-        threshold = pipeline.spec.threshold if max_distance is None else max_distance
-        matches = [] if not asked else who(
-            combine(asked),
-            store=store,
-            events=events,
-            max_distance=threshold,
-            limit=limit,
-            after=after,
-            before=before,
-        )  # fmt: skip
+        floor = 0.0 if include_low_quality else LOW_QUALITY
+        gallery = Gallery(store, Scope(events, after, before, floor), calibration)
+        matches = gallery.photos(combine(asked), reach, limit) if asked else []
     gone = _hand_over(app, matches, copy_to, link_to, show)
     answer = {
-        "portraits": [{"path": str(p.path), "box": list(p.box), "faces": p.faces} for p in asked],
+        "portraits": [
+            {"path": str(p.path), "box": list(p.box), "faces": p.faces, "quality": p.quality}
+            for p in asked
+        ],
         "event": event if event or len(events) > 1 else events[0].name,
         "pipeline": pipeline.spec.name,
-        "threshold": threshold,
+        "max_distance": reach.max_distance,
+        "min_probability": reach.min_probability,
         "matches": [match_json(match) for match in matches],
         "failed": [{"path": str(portrait.path), "reason": portrait.reason} for portrait in failed],
     }
@@ -107,10 +127,14 @@ def command(
 
 def match_json(match: Match) -> dict[str, Any]:
     """A match as --json prints it."""
+    from facefind.albums import rounded
+
     return {
         "photo": str(match.photo),
         "event": match.event,
         "distance": round(match.distance, 6),
+        "probability": rounded(match.probability),
+        "quality": rounded(match.quality),
         "box": [round(value, 2) for value in match.box],
         "taken_at": match.taken_at.isoformat() if match.taken_at else None,
     }
@@ -134,14 +158,14 @@ def _print_answer(
     if app.json:
         print_json(answer)
         return
-    if answer["threshold"] is None and matches:
+    if answer["max_distance"] is None and matches:
         click.echo(
             f"Pipeline {answer['pipeline']} has no measured threshold: these are the nearest "
             "photos, and their distances are not calibrated.",
             err=True,
         )
     for match in matches:
-        click.echo(f"{match.distance:6.3f}  {shown(match.photo)}")
+        click.echo(f"{match.distance:6.3f}  {percent(match.probability)}{shown(match.photo)}")
     if asked and not app.quiet:
         click.echo(_sentence(answer, matches), err=True)
 
@@ -150,11 +174,14 @@ def _sentence(answer: dict[str, Any], matches: Sequence[Match]) -> str:
     where = f'in event "{printable(answer["event"])}"' if answer["event"] else "in any event"
     if not matches:
         return (
-            f"Nobody {where} looks like this portrait, within the limits given. A second portrait, "
-            "or a larger --max-distance, may help; photos without a date are left out by --after "
-            "and --before."
+            f"Nobody {where} is surely the person of this portrait, within the limits given. "
+            "A second portrait, or --loose, may help; photos without a date are left out by "
+            "--after and --before."
         )
-    return f"{plural(len(matches), 'photo')} {where}, nearest first (L2 distance, photo)."
+    columns = "L2 distance, photo"
+    if matches[0].probability is not None:
+        columns = "L2 distance, probability, photo"
+    return f"{plural(len(matches), 'photo')} {where}, nearest first ({columns})."
 
 
 def _hand_over(

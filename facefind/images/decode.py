@@ -9,6 +9,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -59,6 +60,8 @@ _DECODER_ERRORS = (
     struct.error,
     zlib.error,
 )
+
+_ANIMATIONS = ("GIF", "WEBP", "PNG", "AVIF")
 
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -125,7 +128,16 @@ def _decode_picture(format_: str, data: bytes, max_megapixels: float) -> Photo:
         facts = exif.facts_of(exif.exif_of(image))
     # Pillow turns a TIFF upright by itself, and libheif a HEIF; pillow-heif resets the EXIF tag.
     orientation = 1 if format_ in ("TIFF", "HEIF") else facts.orientation
-    return _photo(format_, _upright(colour.to_srgb(image), orientation), facts)
+    photo = _photo(format_, _upright(colour.to_srgb(image), orientation), facts)
+    return replace(photo, info=replace(photo.info, animated=_is_animated(format_, image)))
+
+
+def _is_animated(format_: str, image: Image.Image) -> bool:
+    """Whether another picture follows that can be read; a HEIF's or TIFF's are not a film."""
+    try:
+        return format_ in _ANIMATIONS and bool(getattr(image, "is_animated", False))
+    except _DECODER_ERRORS:
+        return False
 
 
 def _decode_raw(data: bytes, max_megapixels: float) -> Photo:

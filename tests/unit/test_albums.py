@@ -7,8 +7,10 @@ import json
 import shutil
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from facefind.albums import (
@@ -24,9 +26,11 @@ from facefind.albums import (
 )
 from facefind.errors import OutputError, UsageError
 from facefind.placing import Mode
+from facefind.portraits import Portrait
+from facefind.search import Gallery, Reach, Scope
 from facefind.store.records import EventPhoto
-from facefind.types import Box, Event, FloatArray, Match
-from tests.fakes import GREY, RED, ColourFinder, write_photo
+from facefind.types import Box, Event, Match
+from tests.fakes import GREY, RED, ColourFinder, ListedStore, write_photo
 
 
 def match(photo: Path, distance: float = 0.3, x: float = 0) -> Match:
@@ -42,15 +46,6 @@ def searched(photos: Sequence[Path]) -> list[EventPhoto]:
 
 
 EVENT = Event(1, "party", "clip", "f00d")
-
-
-class NoStore:
-    """A store that must not be asked."""
-
-    def faces_within(
-        self, probe: FloatArray, events: Sequence[Event], *, max_distance: float
-    ) -> list[Match]:
-        raise AssertionError
 
 
 @pytest.fixture
@@ -228,9 +223,25 @@ def test_two_faces_of_one_person_in_a_photo_count_once(photos: list[Path]) -> No
 
 
 def test_people_need_a_threshold() -> None:
-    people = People({}, (), frozenset())
+    portrait = Portrait(Path("p.jpg"), Box(0, 0, 1, 1), 1, 1, "", np.ones(2, np.float32))
+    people = People({"Ann": [portrait]}, (), frozenset())
+    gallery = Gallery(ListedStore([]), Scope([EVENT]))
     with pytest.raises(UsageError, match="no measured threshold"):
-        find_people(people, store=NoStore(), events=[EVENT], threshold=None)
+        find_people(people, gallery, Reach(None))
+    assert find_people(people, gallery, Reach(0.5)) == {"Ann": []}
+
+
+def test_the_second_face_of_a_person_in_a_photo_may_be_a_sisters(photos: list[Path]) -> None:
+    """Ann's second likeliest face beats Eve's own claim to it, but Ann is in the photo already."""
+    first, second = match(photos[0], 0.20), match(photos[0], 0.30, x=50)
+    result = one_person_per_face(
+        {
+            "Ann": [replace(first, probability=0.99), replace(second, probability=0.98)],
+            "Eve": [replace(first, probability=0.96), replace(second, probability=0.97)],
+        }
+    )
+    assert [m.box.x for m in result["Ann"]] == [0]
+    assert [m.box.x for m in result["Eve"]] == [50]
 
 
 def test_albums_of_people_who_cannot_be_asked_about_stay(out: Path, photos: list[Path]) -> None:

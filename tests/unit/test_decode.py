@@ -230,6 +230,14 @@ def test_unusable_profiles_are_ignored() -> None:
     )
 
 
+@pytest.mark.parametrize("format_", ["GIF", "WEBP", "PNG", "AVIF"])
+def test_an_animation_is_told(format_: str) -> None:
+    frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
+    animation = encode(frames[0], format_, save_all=True, append_images=frames[1:])
+    assert decode(animation).info.animated
+    assert not decode(encode(frames[0], format_)).info.animated
+
+
 @pytest.mark.parametrize("format_", ["GIF", "WEBP", "PNG", "TIFF"])
 def test_first_picture_of_many_counts(format_: str) -> None:
     blank = Image.new("RGB", (64, 48), "white")

@@ -1,4 +1,4 @@
-"""Search: choosing the face of a portrait, combining portraits, asking the store."""
+"""Search: combining portraits, judging what the store finds, choosing what is an answer."""
 
 from __future__ import annotations
 
@@ -7,121 +7,152 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facefind.errors import NoFaceInPortrait, UnreadablePhoto, UsageError
+from facefind.errors import UsageError
+from facefind.matching import Calibration, load_calibration
+from facefind.portraits import Portrait
 from facefind.search import (
     UNCALIBRATED_LIMIT,
-    Portrait,
+    Gallery,
+    Probe,
+    Reach,
+    Scope,
+    best_of_each_photo,
     combine,
     events_to_search,
-    read_portrait,
-    read_portraits,
-    who,
+    reach_of,
 )
-from facefind.types import Box, Detection, Event, Face, Image
-from tests.fakes import BLUE, GREY, RED, ColourFinder, ListedStore, write_photo
+from facefind.store.records import FaceNearby
+from facefind.types import Box, Event, FloatArray, Match
+from tests.fakes import ListedStore
+
+D = 128
 
 
-class OnlyWhen:
-    """Finds one face, in the top left quarter, in pictures that satisfy a condition."""
-
-    def __init__(self, condition: str) -> None:
-        self.condition = condition
-
-    def find_faces(self, image: Image) -> list[Face]:
-        height, width = image.shape[:2]
-        if not eval(self.condition, {"w": width, "h": height}):
-            return []
-        box = Box(0.0, 0.0, width / 2, height / 2)
-        return [Face(Detection(box, 1.0), np.ones(3, dtype=np.float32))]
-
-
-def portrait(*values: float) -> Portrait:
+def portrait(*values: float, quality: float | None = None) -> Portrait:
     vector = np.array(values, dtype=np.float32)
-    return Portrait(Path("p.jpg"), Box(0, 0, 1, 1), 1, 1, "", vector)
+    return Portrait(Path("p.jpg"), Box(0, 0, 1, 1), 1, 1, "", vector, quality)
 
 
 def event(name: str, pipeline: str = "dlib", fingerprint: str = "f00d") -> Event:
     return Event(hash(name), name, pipeline, fingerprint)
 
 
-def test_most_prominent_face_is_chosen_and_counted(tmp_path: Path) -> None:
-    photo = write_photo(tmp_path / "two.png", RED, BLUE, BLUE)
-    found = read_portrait(photo, ColourFinder())
-    assert (found.faces, found.number, found.how) == (2, 2, "")
-    assert found.embedding.tolist() == [0, 0, 1]
+def axis(number: int) -> FloatArray:
+    """A unit embedding at a right angle to every other."""
+    vector = np.zeros(D, np.float32)
+    vector[number] = 1
+    return vector
 
 
-def test_face_can_be_chosen_from_the_left(tmp_path: Path) -> None:
-    photo = write_photo(tmp_path / "two.png", BLUE, RED, RED)
-    assert read_portrait(photo, ColourFinder(), face=1).embedding.tolist() == [0, 0, 1]
-    with pytest.raises(UsageError, match="shows 2 faces, so --face 3"):
-        read_portrait(photo, ColourFinder(), face=3)
+def toward(near: FloatArray, other: FloatArray, distance: float) -> FloatArray:
+    """The unit embedding at this L2 distance from ``near``, on the way to ``other``."""
+    cosine = 1 - distance**2 / 2
+    return np.asarray(cosine * near + np.sqrt(1 - cosine**2) * other, np.float32)
 
 
-def test_portrait_without_a_face_says_so(tmp_path: Path) -> None:
-    with pytest.raises(NoFaceInPortrait, match="No face was found"):
-        read_portrait(write_photo(tmp_path / "none.png", GREY), ColourFinder())
+PERSON = axis(0)
 
 
-def test_portrait_that_is_no_picture(tmp_path: Path) -> None:
-    path = tmp_path / "p.jpg"
-    path.write_bytes(b"hello")
-    with pytest.raises(UnreadablePhoto, match=r"p\.jpg: "):
-        read_portrait(path, ColourFinder())
+def nearby(photo: str, distance: float, number: int = 1, x: float = 0) -> FaceNearby:
+    embedding = toward(PERSON, axis(number), distance)
+    match = Match(Path(photo), "party", distance, Box(x, 0, 9, 9), None, hash(photo))
+    return FaceNearby(match, embedding)
 
 
-@pytest.mark.parametrize(
-    ("condition", "how", "box"),
-    [
-        # A 90 x 60 picture: the border is 45, so the padded one is 180 x 150.
-        ("w == 180 and h == 150", "with a border around it", (-45, -45, 90, 75)),
-        # Turned a quarter to the left: its top left quarter was the top right one.
-        ("w == 60 and h == 90", "turned by 90 degrees", (45, 0, 45, 30)),
-        ("w == 180 and h == 120", "enlarged", (0, 0, 45, 30)),
-    ],
-)
-def test_hidden_face_is_found_and_its_box_mapped_back(
-    tmp_path: Path, condition: str, how: str, box: tuple[float, ...]
-) -> None:
-    found = read_portrait(write_photo(tmp_path / "p.png", RED), OnlyWhen(condition))
-    assert found.how == how
-    assert tuple(found.box) == pytest.approx(box)
+@pytest.fixture
+def calibration() -> Calibration:
+    found = load_calibration("dlib")
+    assert found is not None
+    return found
 
 
-def test_large_portrait_is_shrunk_before_it_is_turned(tmp_path: Path) -> None:
-    photo = write_photo(tmp_path / "p.png", RED, size=(4096, 2048))
-    found = read_portrait(photo, OnlyWhen("w == 1024 and h == 2048"))
-    assert found.how == "turned by 90 degrees"
-    assert tuple(found.box) == pytest.approx((2048, 0, 2048, 1024))
+@pytest.fixture
+def store() -> ListedStore:
+    return ListedStore([], [nearby("a", 0.1), nearby("b", 0.2, 2), nearby("c", 1.3, 3)])
 
 
-def test_portraits_that_fail_are_told_from_those_that_do_not(tmp_path: Path) -> None:
-    good = write_photo(tmp_path / "good.png", RED)
-    empty = write_photo(tmp_path / "empty.png", GREY)
-    portraits, failed = read_portraits([empty, good], ColourFinder())
-    assert [portrait.path for portrait in portraits] == [good]
-    assert [portrait.path for portrait in failed] == [empty]
-    assert "No face was found" in failed[0].reason
+def asked(store: ListedStore, calibration: Calibration | None = None) -> Gallery:
+    return Gallery(store, Scope([event("party")]), calibration)
 
 
 def test_several_portraits_are_one_probe_of_unit_length() -> None:
-    probe = combine([portrait(1, 0), portrait(0, 1)])
-    assert probe == pytest.approx([2**-0.5, 2**-0.5])
-    assert probe.dtype == np.float32
+    probe = combine([portrait(1, 0, quality=0.25), portrait(0, 1, quality=0.75)])
+    assert probe.embedding == pytest.approx([2**-0.5, 2**-0.5])
+    assert probe.embedding.dtype == np.float32
+    assert (probe.quality, probe.portraits) == (0.75, 2)
 
 
 def test_raw_embeddings_keep_their_length() -> None:
-    assert combine([portrait(4, 0), portrait(0, 2)]) == pytest.approx([2, 1])
+    probe = combine([portrait(4, 0), portrait(0, 2)])
+    assert probe.embedding == pytest.approx([2, 1])
+    assert probe.quality is None
 
 
 def test_without_a_threshold_the_nearest_few_are_shown() -> None:
     store = ListedStore([])
-    who(np.ones(2, np.float32), store=store, events=[event("a")], max_distance=None)
+    probe = Probe(PERSON)
+    asked(store).photos(probe, Reach(None))
     assert store.asked["limit"] == UNCALIBRATED_LIMIT
-    who(np.ones(2, np.float32), store=store, events=[event("a")], max_distance=None, limit=0)
+    asked(store).photos(probe, Reach(None), 0)
     assert store.asked["limit"] == 0
-    who(np.ones(2, np.float32), store=store, events=[event("a")], max_distance=0.5)
+    asked(store).photos(probe, Reach(0.5))
     assert store.asked["limit"] == 0
+    with pytest.raises(UsageError, match="no measured threshold"):
+        asked(store).faces(probe, Reach(None))
+
+
+def test_a_calibrated_pipeline_answers_with_probabilities(
+    store: ListedStore, calibration: Calibration
+) -> None:
+    reach = reach_of(calibration, None)
+    assert reach == Reach(calibration.radius, calibration.default)
+    found = asked(store, calibration).photos(Probe(PERSON), reach)
+    assert [str(match.photo) for match in found] == ["a", "b"]
+    near, far = (match.probability for match in found)
+    assert near is not None
+    assert far is not None
+    assert 1 >= near >= far >= calibration.default
+    assert len(asked(store, calibration).photos(Probe(PERSON), reach, 1)) == 1
+
+
+def test_the_users_distance_decides_alone(store: ListedStore, calibration: Calibration) -> None:
+    reach = reach_of(calibration, None, max_distance=1.4, certainty="strict")
+    assert reach == Reach(1.4)
+    found = asked(store, calibration).photos(Probe(PERSON), reach)
+    assert [str(match.photo) for match in found] == ["a", "b", "c"]
+    assert found[2].probability is not None
+    assert found[2].probability < 0.5
+
+
+def test_certainty_is_the_calibrations(calibration: Calibration) -> None:
+    strict, loose = (reach_of(calibration, None, certainty=c) for c in ("strict", "loose"))
+    assert strict.min_probability == calibration.strict
+    assert loose.min_probability == calibration.loose
+    assert calibration.loose < calibration.default < calibration.strict
+
+
+def test_without_a_calibration_the_threshold_decides(store: ListedStore) -> None:
+    assert reach_of(None, 1.128) == Reach(1.128)
+    found = asked(store).faces(Probe(PERSON), Reach(1.128))
+    assert [match.probability for match in found] == [None] * 2
+    with pytest.raises(UsageError, match="not calibrated"):
+        reach_of(None, 1.128, certainty="strict")
+
+
+def test_nobody_near_is_no_answer(calibration: Calibration) -> None:
+    reach = reach_of(calibration, None)
+    assert asked(ListedStore([]), calibration).photos(Probe(PERSON), reach) == []
+
+
+def test_a_photo_is_shown_by_its_likeliest_face() -> None:
+    def face(photo: str, distance: float, probability: float | None, x: float) -> Match:
+        box = Box(x, 0, 9, 9)
+        return Match(Path(photo), "e", distance, box, None, hash(photo), probability)
+
+    faces = [face("a", 0.2, 0.7, 1), face("a", 0.3, 0.9, 2), face("b", 0.25, 0.8, 3)]
+    assert [match.box.x for match in best_of_each_photo(faces)] == [3, 2]
+    unknown = [face("a", 0.2, None, 1), face("a", 0.1, None, 2)]
+    assert [match.box.x for match in best_of_each_photo(unknown)] == [2]
 
 
 def test_events_to_search() -> None:
