@@ -21,7 +21,7 @@ from scripts.evaluation import report
 
 REPO = Path(__file__).resolve().parent.parent.parent
 
-COMMANDS = ("detection", "who")
+COMMANDS = ("detection", "recognition", "who")
 """Modules of this package in the order of ``docs/accuracy.md``; a docstring is the help."""
 
 
@@ -51,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments.data.is_dir():
         parser.error(f"there are no development photos at {arguments.data}; give --data")
     everything = arguments.command == "all"
+    if getattr(arguments, "simulated", False):
+        arguments = _defaults(parser, "simulated", arguments)
     try:
         for name in COMMANDS if everything else (arguments.command,):
             chosen = _defaults(parser, name, arguments) if everything else arguments
@@ -96,7 +98,7 @@ def _defaults(
     parser: argparse.ArgumentParser, name: str, given: argparse.Namespace
 ) -> argparse.Namespace:
     arguments = parser.parse_args([name])
-    arguments.data, arguments.json = given.data, given.json
+    arguments.data, arguments.json, arguments.store = given.data, given.json, given.store
     return arguments
 
 
