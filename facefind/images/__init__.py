@@ -8,13 +8,16 @@ from facefind.images.draw import draw_faces
 from facefind.images.files import FileContent, read_file, stamp
 from facefind.images.photo import read_photo
 from facefind.images.save import save_jpeg
+from facefind.images.sheet import DrawnPair, draw_pairs
 
 __all__ = [
     "ALBUMS_RECORD",
+    "DrawnPair",
     "FileContent",
     "decode",
     "discover",
     "draw_faces",
+    "draw_pairs",
     "read_file",
     "read_photo",
     "save_jpeg",

@@ -1,0 +1,80 @@
+"""Draws pairs of faces side by side, so that a user sees which ones are mistaken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image as PillowImage
+from PIL import ImageDraw, ImageFont
+
+from facefind.types import Image
+
+_SIDE = 180
+"""Of a face on the sheet, in pixels."""
+
+_GAP = 16
+_LINE = 22
+_TEXT = 14
+_HEADING = 20
+_INK, _PAPER = (20, 20, 20), (255, 255, 255)
+
+
+class DrawnPair(NamedTuple):
+    """Two pictures, a line above them, and two lines below each."""
+
+    left: Image
+    right: Image
+    caption: str
+    left_names: tuple[str, str]
+    right_names: tuple[str, str]
+
+
+def draw_pairs(columns: Sequence[tuple[str, Sequence[DrawnPair]]]) -> Image:
+    """A sheet with one column of pairs under each heading, every picture of the same size.
+
+    Names that are too long lose their beginning. Signs that the built-in font lacks appear as
+    boxes.
+    """
+    rows = max((len(pairs) for _, pairs in columns), default=0)
+    width, height = 2 * _SIDE + _GAP, _SIDE + 3 * _LINE + _GAP
+    top = _GAP + _HEADING + _GAP
+    sheet = PillowImage.new(
+        "RGB", (_GAP + len(columns) * (width + 2 * _GAP), top + rows * height), _PAPER
+    )
+    draw = ImageDraw.Draw(sheet)
+    for number, (heading, pairs) in enumerate(columns):
+        x = _GAP + number * (width + 2 * _GAP)
+        draw.text((x, _GAP), heading, _INK, ImageFont.load_default(_HEADING))
+        for row, pair in enumerate(pairs):
+            _draw_pair(sheet, draw, pair, (x, top + row * height))
+    return np.asarray(sheet)
+
+
+def _draw_pair(
+    sheet: PillowImage.Image, draw: ImageDraw.ImageDraw, pair: DrawnPair, at: tuple[int, int]
+) -> None:
+    x, y = at
+    font = ImageFont.load_default(_TEXT)
+    draw.text((x, y), pair.caption, _INK, font)
+    for left, picture, names in (
+        (x, pair.left, pair.left_names),
+        (x + _SIDE + _GAP, pair.right, pair.right_names),
+    ):
+        face = PillowImage.fromarray(picture).resize((_SIDE, _SIDE))
+        sheet.paste(face, (left, y + _LINE))
+        for line, name in enumerate(names, start=1):
+            below = y + _SIDE + line * _LINE + 2
+            draw.text((left, below), _fitting(name, font, _SIDE), _INK, font)
+
+
+def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """The end of a text, as much as fits, on one line and in signs that can be drawn."""
+    plain = text.encode("utf-8", "replace").decode("utf-8")
+    line = "".join(sign if sign.isprintable() else "?" for sign in plain)
+    if font.getlength(line) <= width:
+        return line
+    while line and font.getlength("\N{HORIZONTAL ELLIPSIS}" + line) > width:
+        line = line[1:]
+    return "\N{HORIZONTAL ELLIPSIS}" + line
