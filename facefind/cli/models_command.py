@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
 from facefind.cli.context import App, facefind_command, global_options
 from facefind.cli.output import print_json
+
+if TYPE_CHECKING:
+    from facefind.inference.weight_records import WeightRecord
 
 
 @click.group(name="models", invoke_without_command=True)
@@ -22,17 +26,46 @@ def command(ctx: click.Context) -> int:
 
 @facefind_command(command)
 @click.argument("name")
-def pull(app: App, name: str) -> int:
-    """Download the weights of a model; a broken download goes on where it stopped."""
+@click.option(
+    "--accept-licence",
+    is_flag=True,
+    help="Accept the licence of weights that ask for it, without being asked.",
+)
+def pull(app: App, name: str, accept_licence: bool) -> int:
+    """Download the weights of a pipeline, or one file; what broke off goes on where it stopped."""
     from facefind.inference import weights
 
-    with _download_bar(app.quiet, name) as progress:
-        path = weights.pull(name, app.settings.models_dir, progress=progress)
+    files = []
+    for record in weights.chosen(name):
+        accepted = accept_licence or _asked(app, record)
+        with _download_bar(app.quiet, record.archive.file if record.archive else name) as progress:
+            path = weights.pull(
+                record.name,
+                app.settings.models_dir,
+                accept_licence=accepted,
+                progress=progress,
+            )
+        files.append({"name": record.name, "path": str(path)})
+        if not (app.json or app.quiet):
+            click.echo(f"{record.name} is at {path}")
     if app.json:
-        print_json({"name": name, "path": str(path)})
-    elif not app.quiet:
-        click.echo(f"{name} is at {path}")
+        print_json({"name": name, "weights": files})
     return 0
+
+
+def _asked(app: App, record: WeightRecord) -> bool:
+    """Shows the terms that weights are published under and asks, where somebody can answer."""
+    from facefind.inference import licences, weights
+
+    models_dir = app.settings.models_dir
+    if (
+        licences.is_accepted(record, models_dir)
+        or weights.weight_state(record, models_dir) == "downloaded"
+        or not (sys.stdin.isatty() and sys.stderr.isatty())
+    ):
+        return False
+    click.echo(f"{record.title}\n\n{record.terms}\n\n{record.licence_url}\n", err=True)
+    return click.confirm(f"Do you accept this licence ({record.licence})?", err=True)
 
 
 def _list(app: App) -> int:

@@ -2,7 +2,9 @@
 
 ``models/*.toml`` holds one record per file. Bundled files lie in the package's ``weights`` folder,
 beside their sha256 sums; the others in the user's models folder, each with a note
-(``<file>.json``) of what was verified, so that not every start reads the whole file again.
+(``<file>.json``) of what was verified, so that not every start reads the whole file again. Some
+are published in an archive only, from which they are taken, and some under a licence that must be
+accepted first.
 """
 
 from __future__ import annotations
@@ -12,14 +14,14 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from facefind.errors import WeightsError
+from facefind.inference import archives, licences
 from facefind.inference.download import (
     Patience,
     Progress,
@@ -28,6 +30,7 @@ from facefind.inference.download import (
     file_sha256,
     only_one,
 )
+from facefind.inference.weight_records import Archive, WeightRecord, parse
 from facefind.resources import resource_dir
 from facefind.types import FileStamp
 
@@ -41,66 +44,28 @@ WeightState: TypeAlias = Literal["bundled", "downloaded", "missing", "damaged"]
 HUB = "https://huggingface.co"
 
 
-@dataclass(frozen=True, slots=True)
-class InputSpec:
-    """What a network takes: float32 of this shape (letters are free dimensions), channels in this
-    order of colour, values within this range."""
-
-    name: str
-    shape: tuple[int | str, ...]
-    colour: str
-    range: tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class OutputSpec:
-    """What a network gives: float32 of this shape (letters are free dimensions)."""
-
-    name: str
-    shape: tuple[int | str, ...]
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True)
-class WeightRecord:
-    """One weight file, as ``models/<name>.toml`` describes it.
-
-    Attributes:
-        name: What commands and pipelines call it.
-        title: What it is, one line.
-        used_by: The pipelines that need it.
-        source: "bundled" in facefind's wheel, or "download" on demand.
-        file: Its name on disk.
-        sha256, size: Of the file as published; None where the publisher does not say. A bundled
-            file was converted, so its own differ.
-        licence, licence_url: Under what, and where that is said.
-        url: Where to download it; for bundled files empty.
-        package, version, member: The Python package a bundled file comes from; else empty.
-        input, outputs: The network's contract.
-    """
-
-    name: str
-    title: str
-    used_by: tuple[str, ...]
-    source: Literal["bundled", "download"]
-    file: str
-    sha256: str | None
-    size: int | None
-    licence: str
-    licence_url: str
-    url: str
-    package: str
-    version: str
-    member: str
-    input: InputSpec
-    outputs: tuple[OutputSpec, ...]
-
-
 def records() -> dict[str, WeightRecord]:
     """Every known weight file, by name, in alphabetical order."""
     paths = sorted(resource_dir("models").glob("*.toml"))
-    parsed = [_record(tomllib.loads(path.read_text("utf-8"))) for path in paths]
+    parsed = [parse(tomllib.loads(path.read_text("utf-8"))) for path in paths]
     return {record.name: record for record in parsed}
+
+
+def chosen(name: str) -> list[WeightRecord]:
+    """The weights of a pipeline, or those of one record, by name.
+
+    Raises:
+        WeightsError: Neither a pipeline nor weights of that name.
+    """
+    known = records()
+    found = [record for record in known.values() if name in record.used_by]
+    if not found and name not in known:
+        pipelines = sorted({pipeline for record in known.values() for pipeline in record.used_by})
+        raise WeightsError(
+            f"Neither a pipeline nor weights are called {name!r}.",
+            f"Pipelines: {', '.join(pipelines)}. Weights: {', '.join(known)}.",
+        )
+    return found or [known[name]]
 
 
 def weight_state(record: WeightRecord, models_dir: Path) -> WeightState:
@@ -132,6 +97,8 @@ def locate(name: str, models_dir: Path) -> Path:
     record = _known(name)
     target = _target(record, models_dir)
     state = weight_state(record, models_dir)
+    if state == "missing" and _unpack(record, models_dir):
+        state = weight_state(record, models_dir)
     if state == "missing":
         raise WeightsError(
             f"The weights {name} ({record.file}) are missing.", _hint(record, target)
@@ -146,10 +113,14 @@ def pull(
     name: str,
     models_dir: Path,
     *,
+    accept_licence: bool = False,
     progress: Progress | None = None,
     patience: Patience | None = None,
 ) -> Path:
     """Downloads weights, unless they are there, and returns the file.
+
+    What comes in an archive is taken out of it, with all else in it that facefind uses, and the
+    archive is removed.
 
     A download that was cut continues where it stopped, in this call or a later one. ``HF_ENDPOINT``
     names a mirror of the Hugging Face hub; proxies are taken from the environment.
@@ -157,29 +128,30 @@ def pull(
     Args:
         name: As in ``records()``.
         models_dir: The user's folder of downloaded weights; made where it is missing.
+        accept_licence: The user has seen and accepted the licence's terms; remembered.
         progress: Called with the bytes so far and the size, None where that is not known.
         patience: Timeouts and attempts.
 
     Raises:
-        WeightsError: No weights of that name, or they cannot be downloaded; the message gives the
-            URL and the path to put the file at by hand.
+        WeightsError: No weights of that name, their licence's terms have not been accepted, or they
+            cannot be downloaded; the message gives the URL and the path to put the file at by hand.
     """
     record = _known(name)
     if record.source == "bundled":
         return locate(name, models_dir)
     target = _target(record, models_dir)
-    wanted = Wanted(
-        url=_mirrored(record.url),
-        target=target,
-        sha256=_expected(record, target),
-        size=record.size,
-        hint=_pull_hint(record, target) + _trust_hint(record, target),
-    )
+    wanted = _wanted(record, models_dir)
     with only_one(wanted):
-        if weight_state(record, models_dir) == "downloaded":
+        if _is_there(record, models_dir):
             return target
+        if accept_licence:
+            for relative in _published_with(record):
+                licences.accept(relative, models_dir)
+        if not licences.is_accepted(record, models_dir):
+            raise licences.refusal(record)
         digest = download(wanted, progress or _silent, patience or Patience())
-        _remember(target, digest)
+        _remember(wanted.target, digest)
+        _unpack(record, models_dir)
     return target
 
 
@@ -200,36 +172,71 @@ def fingerprint(names: Sequence[str], models_dir: Path) -> str:
     return sha256("\n".join(digests).encode()).hexdigest()
 
 
+def _wanted(record: WeightRecord, models_dir: Path) -> Wanted:
+    """What to download for a record: the file itself, or the archive that it is in."""
+    target = _target(record, models_dir)
+    hint = _pull_hint(record, target) + _trust_hint(record, target)
+    url, archive = _mirrored(record.url), record.archive
+    if archive is not None:
+        return Wanted(url, models_dir / archive.file, archive.sha256, archive.size, hint)
+    return Wanted(url, target, _expected(record, target), record.size, hint)
+
+
+def _is_there(record: WeightRecord, models_dir: Path) -> bool:
+    """Whether the right file is there, or in an archive that is."""
+    if weight_state(record, models_dir) == "downloaded":
+        return True
+    archive = record.archive
+    if archive is None or _archive_flaw(archive, models_dir / archive.file):
+        return False
+    return _unpack(record, models_dir)
+
+
+def _unpack(record: WeightRecord, models_dir: Path) -> bool:
+    """Takes what is missing out of the archive; False where there is none.
+
+    Raises:
+        WeightsError: The archive is not the published one, or a file cannot be written.
+    """
+    archive = record.archive
+    if archive is None or not (path := models_dir / archive.file).is_file():
+        return False
+    if flaw := _archive_flaw(archive, path):
+        raise WeightsError(f"{path} is not what was published: {flaw}.", "Delete it.")
+    for relative in _published_with(record):
+        target = _target(relative, models_dir)
+        if weight_state(relative, models_dir) != "downloaded" and relative.archive:
+            archives.take_out(path, relative.archive.member, target, relative.sha256 or "")
+            _remember(target, relative.sha256 or "")
+    # The note says that it was downloaded; an archive that somebody placed there stays.
+    if _note_path(path).exists():
+        # Where they cannot be removed they only take room.
+        with suppress(OSError):
+            path.unlink()
+            _note_path(path).unlink()
+    return True
+
+
+def _archive_flaw(archive: Archive, path: Path) -> str:
+    """What is wrong with an archive; nothing where it is right."""
+    if not path.is_file():
+        return "it is not there"
+    stamp, note = _stamp(path), _note(path)
+    if stamp.size != archive.size:
+        return f"it has {stamp.size} bytes, expected {archive.size}"
+    digest = archive.sha256 if note == (archive.sha256, stamp) else file_sha256(path)
+    return "" if digest == archive.sha256 else f"its sha256 is {digest}, expected {archive.sha256}"
+
+
+def _published_with(record: WeightRecord) -> list[WeightRecord]:
+    """The weights that come by the same download, the record's own among them."""
+    return [other for other in records().values() if other.url == record.url]
+
+
 def _published_sha256(name: str, models_dir: Path) -> str:
     record = _known(name)
     target = _target(record, models_dir)
     return _expected(record, target) or file_sha256(locate(name, models_dir))
-
-
-def _record(table: Mapping[str, Any]) -> WeightRecord:
-    given = table["input"]
-    return WeightRecord(
-        name=table["name"],
-        title=table["title"],
-        used_by=tuple(table["used_by"]),
-        source=table["source"],
-        file=table["file"],
-        sha256=table.get("sha256"),
-        size=table.get("size"),
-        licence=table["licence"],
-        licence_url=table["licence_url"],
-        url=table.get("url", ""),
-        package=table.get("package", ""),
-        version=table.get("version", ""),
-        member=table.get("member", ""),
-        input=InputSpec(
-            given["name"], tuple(given["shape"]), given["colour"], tuple(given["range"])
-        ),
-        outputs=tuple(
-            OutputSpec(output["name"], tuple(output["shape"]), output["meaning"])
-            for output in table["output"]
-        ),
-    )
 
 
 def _known(name: str) -> WeightRecord:
@@ -255,9 +262,11 @@ def _hint(record: WeightRecord, target: Path) -> str:
 
 
 def _pull_hint(record: WeightRecord, target: Path) -> str:
+    place = target.with_name(record.archive.file) if record.archive else target
+    asked = f" (for {record.licence}, which it asks you to accept)" if record.terms else ""
     return (
-        f"Run `facefind models pull {record.name}`, "
-        f"or get {_mirrored(record.url)} and put it at {target}."
+        f"Run `facefind models pull {record.pulled_as}`{asked}, "
+        f"or get {_mirrored(record.url)} and put it at {place}."
     )
 
 

@@ -7,7 +7,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,17 +14,17 @@ import pytest
 from facefind.errors import WeightsError
 from facefind.inference import download, weights
 from facefind.inference.download import Patience
-from tests.weights_server import DATA, HURRIED, OTHER, SHA256, Handler, Script, Site
+from tests.weights_server import DATA, HURRIED, OTHER, SHA256, Script, Site, served
 
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     script = Script()
-    handler = type("ScriptedHandler", (Handler,), {"script": script})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    url = f"http://127.0.0.1:{server.server_address[1]}"
+    with served(script) as url:
+        yield _site(script, url, tmp_path, monkeypatch)
+
+
+def _site(script: Script, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     (tmp_path / "models").mkdir()
 
     def record(known: str, at: str = url) -> None:
@@ -41,10 +40,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr(weights, "resource_dir", lambda name: tmp_path / name)
     for name in ("HF_ENDPOINT", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    yield Site(script, url, tmp_path / "home" / "models", record)
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    return Site(script, url, tmp_path / "home" / "models", record)
 
 
 def test_a_file_comes_whole_with_progress_and_leaves_nothing_behind(site: Site) -> None:
@@ -128,7 +124,7 @@ def test_a_connection_that_keeps_breaking_ends_in_an_error(site: Site) -> None:
     site.script.cuts = [1000]
     message = site.error()
     assert "after 3000 of 1048576 bytes (3 attempts)" in message
-    assert "facefind models pull net" in message
+    assert "facefind models pull p" in message
 
 
 def test_wrong_bytes_are_thrown_away(site: Site) -> None:

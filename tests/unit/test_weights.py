@@ -14,6 +14,7 @@ import pytest
 from facefind.errors import WeightsError
 from facefind.inference import weights
 from facefind.inference.download import file_sha256
+from facefind.inference.weight_records import OutputSpec
 
 BUNDLED = b"converted weights"
 PUBLISHED = hashlib.sha256(b"published weights").hexdigest()
@@ -91,7 +92,7 @@ def test_records_are_read_by_name(package: Path) -> None:
     assert list(known) == ["inside", "known", "unknown"]
     assert known["inside"].package == "pack"
     assert known["inside"].input.shape == ("N", 3, 8, 8)
-    assert known["inside"].outputs == (weights.OutputSpec("out", ("N", 4), "embedding"),)
+    assert known["inside"].outputs == (OutputSpec("out", ("N", 4), "embedding"),)
     assert known["known"].url == "https://example.org/known.onnx"
     assert (known["unknown"].sha256, known["unknown"].size) == (None, None)
     assert known["unknown"].used_by == ("b", "c")
@@ -146,7 +147,7 @@ def test_missing_weights_say_where_to_get_them_and_where_they_belong(models_dir:
     with pytest.raises(WeightsError, match=r"known\.onnx") as caught:
         weights.locate("known", models_dir)
     assert caught.value.hint == (
-        "Run `facefind models pull known`, "
+        "Run `facefind models pull b`, "
         f"or get https://example.org/known.onnx and put it at {models_dir / 'known.onnx'}."
     )
 
@@ -206,7 +207,7 @@ def test_the_wrong_bytes_are_told_with_both_sums(models_dir: Path) -> None:
     with pytest.raises(WeightsError, match=hashlib.sha256(KNOWN.upper()).hexdigest()) as caught:
         weights.locate("known", models_dir)
     assert hashlib.sha256(KNOWN).hexdigest() in caught.value.message
-    assert "facefind models pull known" in caught.value.hint
+    assert "facefind models pull b" in caught.value.hint
 
 
 def test_an_unknown_file_is_remembered_and_no_other_taken_after(models_dir: Path) -> None:

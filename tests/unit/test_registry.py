@@ -1,0 +1,57 @@
+"""The registry of pipelines agrees with the weight records and with the database's indexes."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from facefind.inference import weights
+from facefind.inference.pipeline import PIPELINES
+from facefind.resources import resource_dir
+
+NAMES = list(PIPELINES)
+
+
+def test_there_are_pipelines() -> None:
+    assert {"dlib", "clip", "sface", "arcface"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_records_name_the_pipelines_that_need_them(name: str) -> None:
+    needing = {record.name for record in weights.records().values() if name in record.used_by}
+    assert needing == set(PIPELINES[name].weights)
+    assert {record.name for record in weights.chosen(name)} == needing
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_pipeline_has_an_index_of_its_dimension(name: str) -> None:
+    (file,) = resource_dir("sql").glob(f"*_index_{name}.sql")
+    sql = file.read_text(encoding="utf-8")
+    assert f"CREATE INDEX faces_hnsw_{name} ON faces" in sql
+    assert f"((embedding::vector({PIPELINES[name].dimension})) vector_l2_ops)" in sql
+    assert sql.rstrip().endswith(f"WHERE pipeline = '{name}';")
+
+
+def test_thresholds_of_publishers_are_theirs() -> None:
+    # A cosine c is an L2 distance of sqrt(2 - 2 c) on the sphere.
+    assert PIPELINES["sface"].threshold == pytest.approx((2 - 2 * 0.363) ** 0.5, abs=1e-3)
+    assert PIPELINES["arcface"].threshold == pytest.approx((2 - 2 * 0.4) ** 0.5, abs=1e-3)
+
+
+def test_what_may_not_be_used_for_everything_asks_before_it_is_downloaded() -> None:
+    known = weights.records().values()
+    asking = {record.name for record in known if record.terms}
+    assert asking == {record.name for record in known if "non-commercial" in record.licence}
+    assert asking == set(PIPELINES["arcface"].weights)
+
+
+def test_files_of_one_archive_agree_about_it() -> None:
+    archived = [record for record in weights.records().values() if record.archive]
+    about = {
+        (r.url, r.archive.file, r.archive.sha256, r.archive.size) for r in archived if r.archive
+    }
+    assert len(archived) == 2
+    assert len(about) == 1
+    assert all(re.fullmatch(r"[0-9a-f]{64}", record.sha256 or "") for record in archived)
+    assert all(record.url.endswith(record.archive.file) for record in archived if record.archive)
