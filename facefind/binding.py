@@ -6,11 +6,17 @@ faces were found with. What is asked for later must agree.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from facefind.errors import UsageError
-from facefind.inference.pipeline import DEFAULT_PIPELINE, Pipeline, resolve_settings
+from facefind.inference.pipeline import (
+    DEFAULT_PIPELINE,
+    PIPELINES,
+    Pipeline,
+    resolve_settings,
+)
 from facefind.types import Event, SettingValue
 
 Load = Callable[[str, Mapping[str, SettingValue]], Pipeline]
@@ -40,12 +46,15 @@ def bind_event(
     load: Load,
     pipeline: str | None = None,
     overrides: Mapping[str, str] | None = None,
+    *,
+    thorough: bool = False,
 ) -> tuple[Event, Pipeline]:
     """The event, new or as recorded, and its pipeline.
 
     Args:
         pipeline: The pipeline asked for; None takes the event's own, or the default.
         overrides: Settings asked for, as typed, by full key ("detector.threshold").
+        thorough: With the pipeline's settings for that, where ``overrides`` has no others.
 
     Raises:
         UsageError: The event was made with another pipeline, other settings or other weights.
@@ -53,9 +62,10 @@ def bind_event(
     """
     existing = store.event(name)
     chosen = pipeline or (existing.pipeline if existing else DEFAULT_PIPELINE)
-    settings = resolve_settings(chosen, overrides or {})
+    overrides = with_thorough(chosen, overrides or {}, thorough)
+    settings = resolve_settings(chosen, overrides)
     if existing is not None:
-        asked = {key: settings[key] for key in overrides or {}}
+        asked = {key: settings[key] for key in overrides}
         check_binding(existing, chosen, asked)
         settings = dict(existing.settings)
     finder = load(chosen, settings)
@@ -90,6 +100,23 @@ def pipeline_of(events: Sequence[Event], load: Load) -> Pipeline:
     return pipeline
 
 
+def with_thorough(
+    pipeline: str, overrides: Mapping[str, str], thorough: bool
+) -> Mapping[str, str]:
+    """Settings asked for, and where ``thorough`` the pipeline's own for that below them.
+
+    Raises:
+        UsageError: The pipeline has none, or does not exist.
+    """
+    if not thorough:
+        return overrides
+    resolve_settings(pipeline, {})  # refuses an unknown name
+    more = PIPELINES[pipeline].thorough
+    if not more:
+        raise UsageError(f"Pipeline {pipeline} has no thorough way.", "Leave --thorough out.")
+    return {**more, **overrides}
+
+
 def check_binding(event: Event, pipeline: str, settings: Mapping[str, SettingValue]) -> None:
     """Refuses a pipeline or setting that differs from what the event's faces were found with.
 
@@ -99,7 +126,10 @@ def check_binding(event: Event, pipeline: str, settings: Mapping[str, SettingVal
     Raises:
         UsageError: They differ.
     """
-    hint = "Give another --event NAME to ingest the same photos with other settings."
+    hint = (
+        "Give another --event NAME to ingest the same photos with other settings; or move this one "
+        f"with {_reindex(event)} and the --pipeline and --set that you want."
+    )
     if pipeline != event.pipeline:
         raise UsageError(
             f'Event "{event.name}" was ingested with pipeline {event.pipeline}, not {pipeline}.',
@@ -121,6 +151,11 @@ def check_weights(event: Event, fingerprint: str) -> None:
     """
     if event.fingerprint != fingerprint:
         raise UsageError(
-            f'Event "{event.name}" was ingested with other weights of pipeline {event.pipeline}.',
-            "Give another --event NAME to ingest the photos again with today's weights.",
+            f'Event "{event.name}" was ingested with other weights of pipeline {event.pipeline}: '
+            "no face can be compared with those in it.",
+            f"{_reindex(event)} looks at its photos again with today's weights.",
         )
+
+
+def _reindex(event: Event) -> str:
+    return f"facefind reindex --event {shlex.quote(event.name)}"

@@ -39,6 +39,7 @@ SHOWN_FAILURES = 10
     metavar="detector.KEY=VALUE",
     help="Change a setting of the detector.",
 )
+@click.option("--thorough", is_flag=True, help="Find more of the small faces, for more time.")
 @click.option("--retry-failed", is_flag=True, help="Try again what could not be read before.")
 def command(
     app: App,
@@ -46,6 +47,7 @@ def command(
     event: str | None,
     pipeline: str | None,
     assignments: tuple[tuple[str, str], ...],
+    thorough: bool,
     retry_failed: bool,
 ) -> int:
     """Find the faces in photos and folders of photos, and remember them.
@@ -59,7 +61,9 @@ def command(
     found = find_photos(paths)
     with app.store() as store:
         _refuse_nothing(found, store.event(name), paths)
-        bound, finder = bind_event(store, name, app.pipeline, pipeline, dict(assignments))
+        bound, finder = bind_event(
+            store, name, app.pipeline, pipeline, dict(assignments), thorough=thorough
+        )
         with interruptible() as stop:
             report = ingest(
                 found,

@@ -23,13 +23,17 @@ COMMANDS = {
     "who": "Show the photos of the person in a portrait.",
     "albums": "Write one folder per person.",
     "faces": "Write a copy of a photo with its faces marked.",
+    "reindex": "Look at an event's photos again, with another pipeline or settings.",
     "status": "Show what is known: events, photos, faces, failures.",
     "models": "List the models, or download one.",
+    "evaluate": "Measure how well your own people are told apart.",
+    "compare-pipelines": "Measure every pipeline on your own people.",
     "forget": "Delete what is known of photos or of an event.",
     "db": "Start, stop, back up or restore the database.",
     "completion": "Print the shell completion script.",
 }
-"""Every command and its line of help; its module is `facefind.cli.<command>_command`."""
+"""Every command and its line of help; its module is `facefind.cli.<command>_command`, with "_" for
+"-"."""
 
 
 class LazyGroup(click.Group):
@@ -43,7 +47,7 @@ class LazyGroup(click.Group):
         """Imports the command's module; None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"facefind.cli.{cmd_name}_command")
+        module = importlib.import_module(f"facefind.cli.{cmd_name.replace('-', '_')}_command")
         command: click.Command = module.command
         return command
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from facefind.types import FileStamp, FloatArray, Match
+from facefind.types import Event, FileStamp, FloatArray, Match
 
 ContentState = Literal["done", "failed"]
 FileState = Literal["done", "failed", "unreadable"]
@@ -88,3 +88,45 @@ class FaceNearby:
 
     match: Match
     embedding: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Outstanding:
+    """A content that a move has yet to look at.
+
+    Attributes:
+        content: Its number in the event.
+        paths: Everywhere it was ever seen, those where it was seen last first.
+    """
+
+    content: int
+    sha256: str
+    paths: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """An event's hidden successor, and one for another purpose that was dropped for it."""
+
+    successor: Event
+    dropped: Event | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What the move of an event has changed.
+
+    Attributes:
+        photos: Contents that have new faces.
+        faces_before, faces_after: Of all its contents.
+        carried, lost: What was decided about faces: how much has a face again, and how much is
+            kept until one is found.
+        left_out: Contents that are failed now, by their numbers before.
+    """
+
+    photos: int
+    faces_before: int
+    faces_after: int
+    carried: int
+    lost: int
+    left_out: tuple[int, ...]

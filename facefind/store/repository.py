@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from psycopg2.extras import Json, execute_batch
 
 from facefind.errors import StoreError, UsageError
-from facefind.store.db import transaction
+from facefind.store.decisions import recover_decisions
 from facefind.store.nearest import (
     EXACT_UP_TO,
     Question,
@@ -30,6 +29,7 @@ from facefind.store.records import (
     Forgotten,
     KnownFile,
 )
+from facefind.store.reindexing import Reindexing
 from facefind.store.values import (
     aware,
     face_parameters,
@@ -49,7 +49,7 @@ from facefind.types import (
 )
 
 
-class Repository:
+class Repository(Reindexing):
     """The store's words. Each method is one transaction; every one may raise StoreError.
 
     Paths are absolute, as bytes (``os.fsencode``); sha256 is in hexadecimal; times given without
@@ -61,7 +61,7 @@ class Repository:
     """
 
     def __init__(self, connection: Any, *, exact_up_to: int = EXACT_UP_TO) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._exact_up_to = exact_up_to
 
     # Events
@@ -132,13 +132,15 @@ class Repository:
             False where the event already had this content searched: only the path is recorded.
         """
         named = queries("photos")
-        with self._write("storing a photo") as cursor:
+        with self._write("storing a photo", event.id) as cursor:
             content, state = _content(cursor, event.id, sha256)
             if state != "done":
                 cursor.execute(named["put_photo"], photo_parameters(sha256, stamp.size, info))
                 content = _put_content(cursor, event.id, cursor.fetchone()[0], None)
                 rows = [face_parameters(event.id, content, face) for face in faces]
                 execute_batch(cursor, named["add_face"], rows)
+                if state == "failed":
+                    recover_decisions(cursor, content)
             _move_path(cursor, path_parameters(event.id, path, stamp, content, None))
         return state != "done"
 
@@ -159,7 +161,7 @@ class Repository:
                 cable takes no photo away. The next record with a content replaces both.
             reason: One sentence.
         """
-        with self._write("storing a failure") as cursor:
+        with self._write("storing a failure", event.id) as cursor:
             if sha256 is None:
                 values = path_parameters(event.id, path, stamp, None, text(reason))
                 cursor.execute(queries("photos")["put_path"], values)
@@ -174,7 +176,7 @@ class Repository:
         Raises:
             StoreError: The event does not have it, or no longer.
         """
-        with self._write("storing a path") as cursor:
+        with self._write("storing a path", event.id) as cursor:
             content, _ = _content(cursor, event.id, sha256)
             if content is None:
                 raise StoreError(
@@ -186,7 +188,7 @@ class Repository:
     def mark_missing(self, event_id: int, paths: Collection[bytes]) -> None:
         """Stores that files are gone. Their faces stay, and are found again when they return."""
         values = {"event": event_id, "paths": list(paths)}
-        with self._write("marking missing files") as cursor:
+        with self._write("marking missing files", event_id) as cursor:
             cursor.execute(queries("photos")["mark_missing"], values)
 
     # Search and reports
@@ -225,7 +227,7 @@ class Repository:
             probe, [event.id for event in events], _pipeline(events),
             max_distance, limit, aware(after), aware(before), min_quality,
         )  # fmt: skip
-        with transaction(self._connection, "searching") as cursor:
+        with self._search("searching", events) as cursor:
             return find_nearest(cursor, question, self._exact_up_to)
 
     def faces_within(
@@ -253,7 +255,7 @@ class Repository:
             probe, [event.id for event in events], _pipeline(events),
             max_distance, limit, aware(after), aware(before), min_quality,
         )  # fmt: skip
-        with transaction(self._connection, "searching") as cursor:
+        with self._search("searching", events) as cursor:
             return find_faces(cursor, question, self._exact_up_to)
 
     def cohort(self, events: Sequence[Event], size: int, min_quality: float = 0) -> FloatArray:
@@ -265,13 +267,13 @@ class Repository:
         Args:
             events: At least one, all of one pipeline and fingerprint.
         """
-        with transaction(self._connection, "sampling") as cursor:
+        with self._search("sampling", events) as cursor:
             drawn = draw_cohort(cursor, events, size, min_quality)
         return np.stack(drawn) if drawn else np.zeros((0, 0), np.float32)
 
     def count_faces(self, events: Sequence[Event], min_quality: float = 0) -> int:
         """How many faces the events, at least one and all of one pipeline, are searched among."""
-        with transaction(self._connection, "counting") as cursor:
+        with self._search("counting", events) as cursor:
             return count_faces(cursor, events, min_quality)
 
     def summary(self, event_id: int) -> EventSummary:
@@ -321,18 +323,6 @@ class Repository:
             forgotten = _forget(cursor, [row[0] for row in cursor.fetchall()])
             cursor.execute(named["drop_event"], {"event": event.id})
         return forgotten
-
-    def _select(self, file: str, name: str, values: Mapping[str, Any]) -> list[Any]:
-        with transaction(self._connection, f"reading ({name})") as cursor:
-            cursor.execute(queries(file)[name], values)
-            rows: list[Any] = cursor.fetchall()
-            return rows
-
-    @contextmanager
-    def _write(self, doing: str) -> Iterator[Any]:
-        with transaction(self._connection, doing) as cursor:
-            cursor.execute(queries("photos")["writer_lock"])
-            yield cursor
 
 
 def _pipeline(events: Sequence[Event]) -> str:

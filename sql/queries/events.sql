@@ -1,16 +1,21 @@
--- Events: their names, what they hold, what went wrong in them.
+-- Events: their names, what they hold, what went wrong in them. One that is to replace another is
+-- hidden until it does.
 
 -- name: event
-SELECT id, name, pipeline, fingerprint, settings FROM events WHERE name = %(name)s;
+SELECT id, name, pipeline, fingerprint, settings FROM events
+WHERE name = %(name)s AND replaces IS NULL;
 
 -- name: events
-SELECT id, name, pipeline, fingerprint, settings FROM events ORDER BY name;
+SELECT id, name, pipeline, fingerprint, settings FROM events WHERE replaces IS NULL ORDER BY name;
+
+-- name: count_events
+SELECT count(*) FROM events WHERE id = ANY(%(events)s::bigint[]);
 
 -- Of two programs that create it at once, the first wins and the second finds it.
 -- name: create_event
 INSERT INTO events (name, pipeline, fingerprint, dimension, settings)
 VALUES (%(name)s, %(pipeline)s, %(fingerprint)s, %(dimension)s, %(settings)s)
-ON CONFLICT (name) DO NOTHING;
+ON CONFLICT (name) WHERE replaces IS NULL DO NOTHING;
 
 -- Every path ever seen in the event, with what tells whether the file has changed since. An error
 -- of the path's own says that it cannot be read now, whatever content it had before.

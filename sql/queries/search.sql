@@ -22,7 +22,7 @@ SELECT vector_send(f.embedding)
 FROM (
     SELECT id, id <> ALL(%(events)s::bigint[]) AS other
     FROM events
-    WHERE pipeline = %(pipeline)s AND fingerprint = %(fingerprint)s
+    WHERE pipeline = %(pipeline)s AND fingerprint = %(fingerprint)s AND replaces IS NULL
     ORDER BY other, created_at DESC, id
     LIMIT %(most_events)s
 ) e

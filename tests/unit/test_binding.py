@@ -90,3 +90,14 @@ def test_a_portrait_is_read_with_the_settings_of_the_event() -> None:
     strict = party(settings=resolve_settings("dlib", {"detector.threshold": "0.9"}))
     assert pipeline_of([strict], load).settings["detector.threshold"] == 0.9
     assert pipeline_of([strict, party()], load).settings == DEFAULTS
+
+
+def test_the_way_out_is_named_as_it_can_be_typed() -> None:
+    old = Event(1, "Ann's party", "dlib", "beef", DEFAULTS)
+    way_out = "facefind reindex --event 'Ann'\"'\"'s party'"
+    with pytest.raises(UsageError, match="no face can be compared") as weights:
+        pipeline_of([old], load)
+    with pytest.raises(UsageError) as other:
+        bind_event(Events({old.name: old}), old.name, load, "clip")
+    assert weights.value.hint.startswith(way_out)
+    assert f"{way_out} and the --pipeline" in other.value.hint

@@ -17,7 +17,7 @@ STORE = Path(__file__).parent.parent.parent / "facefind" / "store"
 
 
 def test_there_are_query_files() -> None:
-    assert FILES == ["events", "forget", "photos", "schema", "search"]
+    assert FILES == ["events", "forget", "photos", "reindex", "schema", "search"]
 
 
 @pytest.mark.parametrize("file", FILES)

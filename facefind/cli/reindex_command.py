@@ -1,0 +1,189 @@
+"""facefind reindex"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from facefind.cli.context import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    App,
+    facefind_command,
+    interruptible,
+)
+from facefind.cli.output import plural, print_json, printable, progress, shown
+from facefind.cli.params import assignment
+
+if TYPE_CHECKING:
+    from facefind.binding import Load
+    from facefind.inference.pipeline import Pipeline
+    from facefind.reindex import ReindexReport
+    from facefind.store.repository import Repository
+    from facefind.types import Event, SettingValue
+
+SHOWN_UNREADABLE = 10
+
+
+@facefind_command()
+@click.option(
+    "--pipeline", metavar="NAME", help="How faces are found from now on; the event's by default."
+)
+@click.option("--event", metavar="NAME", help="Only this event; all by default.")
+@click.option(
+    "--set",
+    "assignments",
+    type=assignment,
+    multiple=True,
+    metavar="detector.KEY=VALUE",
+    help="Change a setting of the detector.",
+)
+@click.option("--thorough", is_flag=True, help="Find more of the small faces, for more time.")
+@click.option(
+    "--leave-out-missing",
+    is_flag=True,
+    help="Move an event although some of its photos cannot be read now.",
+)
+def command(
+    app: App,
+    pipeline: str | None,
+    event: str | None,
+    assignments: tuple[tuple[str, str], ...],
+    thorough: bool,
+    leave_out_missing: bool,
+) -> int:
+    """Look at the photos of an event again, with another pipeline, settings or newer weights.
+
+    The event can be searched throughout, by its old faces until all the new ones are there. Stopped
+    anywhere, it goes on where it was. What was decided about faces stays.
+    """
+    from facefind.reindex import chosen_settings
+    from facefind.search import events_to_search
+
+    with app.store() as store, interruptible() as stop:
+        events = store.events()
+        if event is not None or not events:
+            events = events_to_search(events, event)
+        load = _loading_once(app.pipeline)
+        # All of them before the first photo: a mistake in the request is better known at once.
+        wanted = [chosen_settings(one, pipeline, dict(assignments), thorough) for one in events]
+        finders = [load(*settings) for settings in wanted]
+        reports: list[ReindexReport] = []
+        for one, finder in zip(events, finders, strict=True):
+            if not stop():
+                reports.append(_reindex(app, store, one, finder, leave_out_missing, stop))
+    if app.json:
+        print_json({"events": [_as_json(report) for report in reports]})
+    if len(reports) < len(events) or any(r.outcome == "interrupted" for r in reports):
+        flags = {"--thorough": thorough, "--leave-out-missing": leave_out_missing}
+        again = _again(pipeline, event, assignments, [flag for flag in flags if flags[flag]])
+        click.echo(f"Stopped early. To go on: {again}", err=True)
+        return EXIT_INTERRUPTED
+    return EXIT_FAILED if any(r.outcome == "incomplete" for r in reports) else 0
+
+
+def _loading_once(load: Load) -> Load:
+    """Loads each pipeline once however many events want it."""
+    loaded: dict[tuple[str, str], Pipeline] = {}
+
+    def load_once(name: str, settings: Mapping[str, SettingValue]) -> Pipeline:
+        key = (name, repr(sorted(settings.items())))
+        if key not in loaded:
+            loaded[key] = load(name, settings)
+        return loaded[key]
+
+    return load_once
+
+
+def _reindex(
+    app: App,
+    store: Repository,
+    event: Event,
+    finder: Pipeline,
+    leave_out_missing: bool,
+    stop: Callable[[], bool],
+) -> ReindexReport:
+    from facefind.reindex import reindex, target_of
+
+    report = reindex(
+        event,
+        target_of(finder),
+        store=store,
+        finder=finder,
+        leave_out_missing=leave_out_missing,
+        progress=progress(f"reindex {printable(event.name)}", app.quiet),
+        stop=stop,
+        tell=lambda sentence: click.echo(printable(sentence), err=True),
+    )
+    _print_unreadable(report)
+    if not app.json and not app.quiet:
+        click.echo(_sentence(report))
+        if report.carried or report.lost:
+            click.echo(_decisions(report))
+    return report
+
+
+def _again(
+    pipeline: str | None,
+    event: str | None,
+    assignments: Sequence[tuple[str, str]],
+    flags: Sequence[str],
+) -> str:
+    words = ["facefind", "reindex"]
+    words += ["--pipeline", pipeline] if pipeline is not None else []
+    words += ["--event", event] if event is not None else []
+    for key, value in assignments:
+        words += ["--set", f"{key}={value}"]
+    return printable(shlex.join([*words, *flags]))
+
+
+def _as_json(report: ReindexReport) -> dict[str, Any]:
+    values = asdict(report)
+    values["seconds"] = round(report.seconds, 3)
+    values["unreadable"] = [
+        {"path": str(photo.path), "reason": photo.reason} for photo in report.unreadable
+    ]
+    return values
+
+
+def _print_unreadable(report: ReindexReport) -> None:
+    word = "Left out" if report.outcome == "done" else "Not read"
+    for photo in report.unreadable[:SHOWN_UNREADABLE]:
+        click.echo(f"{word}: {shown(photo.path)}: {printable(photo.reason)}", err=True)
+    if len(report.unreadable) > SHOWN_UNREADABLE:
+        rest = len(report.unreadable) - SHOWN_UNREADABLE
+        click.echo(f"and {rest} more; --json lists them all.", err=True)
+    if report.outcome == "incomplete":
+        click.echo(
+            "Bring these photos back and run this again; or let facefind forget them; or move the "
+            "event without them with --leave-out-missing, and ingest them when they are back.",
+            err=True,
+        )
+
+
+def _sentence(report: ReindexReport) -> str:
+    event = f'Event "{printable(report.event)}"'
+    if report.outcome == "already":
+        return f"{event} has the faces of pipeline {report.pipeline}, as asked for, already."
+    if report.outcome != "done":
+        why = "some photos cannot be read" if report.outcome == "incomplete" else "stopped early"
+        return (
+            f"{event} keeps its old faces, of pipeline {report.was}: {why} "
+            f"({plural(report.new, 'photo')} looked at; {report.seconds:.1f} s)."
+        )
+    return (
+        f"{event} has the faces of pipeline {report.pipeline} now: "
+        f"{plural(report.photos, 'photo')} with {plural(report.faces_after, 'face')}, before "
+        f"{report.faces_before} ({report.was}; {report.seconds:.1f} s)."
+    )
+
+
+def _decisions(report: ReindexReport) -> str:
+    carried = f"{plural(report.carried, 'decision')} about faces carried over"
+    if not report.lost:
+        return f"{carried}."
+    return f"{carried}; {report.lost} kept until their faces are found again."

@@ -1,0 +1,135 @@
+"""The store's words for moving an event to other vectors.
+
+Binding and id of an event belong together for good: the event's successor is another row, hidden
+until it is whole, and takes over the event's name and files in one transaction. So whoever still
+works with the old one finds it gone, and cannot mix its vectors with the new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from psycopg2.extras import Json, execute_batch
+
+from facefind.store.access import Access, count_events
+from facefind.store.decisions import carry_decisions
+from facefind.store.queries import queries
+from facefind.store.records import Outstanding, Replaced, Succession
+from facefind.store.values import face_parameters, text
+from facefind.types import Event, Face, SettingValue
+
+
+class Reindexing(Access):
+    """Part of `facefind.store.repository.Repository`."""
+
+    def begin_successor(
+        self,
+        event: Event,
+        pipeline: str,
+        fingerprint: str,
+        dimension: int,
+        settings: Mapping[str, SettingValue],
+    ) -> Succession | None:
+        """The event's hidden successor, new or as an earlier run left it; None without the event.
+
+        One that was begun with another pipeline, other settings or other weights is dropped.
+        """
+        named, values = queries("reindex"), {"event": event.id}
+        with self._write("beginning to reindex") as cursor:
+            if not count_events(cursor, {event.id}):
+                return None
+            cursor.execute(named["successor"], values)
+            row = cursor.fetchone()
+            begun = Event(*row) if row else None
+            asked = (pipeline, fingerprint, dict(settings))
+            if begun and (begun.pipeline, begun.fingerprint, begun.settings) == asked:
+                return Succession(begun, None)
+            cursor.execute(named["drop_successor"], values)
+            cursor.execute(
+                named["create_successor"],
+                {
+                    **values, "pipeline": pipeline, "fingerprint": fingerprint,
+                    "dimension": dimension, "settings": Json(dict(settings)),
+                },
+            )  # fmt: skip
+            return Succession(Event(*cursor.fetchone()), begun)
+
+    def drop_successor(self, event: Event) -> Event | None:
+        """Deletes what an unfinished move of the event has stored; returns its successor."""
+        with self._write("dropping an unfinished reindex", event.id) as cursor:
+            cursor.execute(queries("reindex")["successor"], {"event": event.id})
+            row = cursor.fetchone()
+            cursor.execute(queries("reindex")["drop_successor"], {"event": event.id})
+            return Event(*row) if row else None
+
+    def outstanding(self, event: Event) -> list[Outstanding]:
+        """The event's contents with faces that its successor does not have yet."""
+        rows = self._select("reindex", "outstanding", {"event": event.id})
+        return [
+            Outstanding(content, sha256, tuple(map(bytes, paths)))
+            for content, sha256, paths in rows
+        ]
+
+    def record_new_faces(self, successor: Event, content: int, faces: Sequence[Face]) -> bool:
+        """Stores the faces of a content of the event with its successor.
+
+        A content that was forgotten, or that another process has stored, is left as it is.
+
+        Returns:
+            False where the successor is gone.
+        """
+        with self._write("storing a photo's new faces") as cursor:
+            if not count_events(cursor, {successor.id}):
+                return False
+            values = {"successor": successor.id, "content": content}
+            cursor.execute(queries("reindex")["add_successor_content"], values)
+            row = cursor.fetchone()
+            if row:
+                rows = [face_parameters(successor.id, row[0], face) for face in faces]
+                execute_batch(cursor, queries("photos")["add_face"], rows)
+        return True
+
+    def replace_event(
+        self, event: Event, successor: Event, left_out: Mapping[int, str]
+    ) -> Replaced | None:
+        """Puts the successor into the event's place, with its files and what people decided.
+
+        The event's own vectors are deleted.
+
+        Args:
+            left_out: Contents that the successor may lack, with the reason; they become failed,
+                and the next ingest reads them again.
+
+        Returns:
+            None where nothing was changed, because other contents are outstanding or one of the two
+            is gone.
+        """
+        with self._write("replacing the event's vectors") as cursor:
+            if count_events(cursor, {event.id, successor.id}) < 2:
+                return None
+            cursor.execute(queries("reindex")["outstanding"], {"event": event.id})
+            waiting = {row[0] for row in cursor.fetchall()}
+            if not waiting <= left_out.keys():
+                return None
+            reasons = {content: text(left_out[content]) for content in sorted(waiting)}
+            return _replace(cursor, event, successor, reasons)
+
+
+def _replace(cursor: Any, event: Event, successor: Event, left_out: Mapping[int, str]) -> Replaced:
+    named = queries("reindex")
+    values = {
+        "event": event.id,
+        "successor": successor.id,
+        "contents": list(left_out),
+        "reasons": list(left_out.values()),
+    }
+    cursor.execute(named["figures"], values)
+    photos, before, after = cursor.fetchone()
+    for name in ("add_failed_contents", "forget_stamps", "move_paths"):
+        cursor.execute(named[name], values)
+    decisions = carry_decisions(cursor, successor.id)
+    for name in ("drop_faces", "free_contents", "hide_event", "show_successor"):
+        cursor.execute(named[name], values)
+    cursor.execute(queries("forget")["drop_event"], values)
+    return Replaced(photos, before, after, decisions.carried, decisions.lost, tuple(left_out))

@@ -1,0 +1,112 @@
+"""Two stand-in pipelines and an event to move between them, for the tests of reindex."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from facefind.inference.pipeline import PIPELINES, Pipeline, resolve_settings
+from facefind.inference.protocols import Parts
+from facefind.ingest import IngestReport, find_photos, ingest
+from facefind.store.repository import Repository
+from facefind.types import Detection, Event, Face, FloatArray, Image, SettingValue
+from tests.fakes import ColourFinder, write_photo
+from tests.stored import rows
+
+NARROW, WIDE = "dlib", "clip"
+"""Pipelines by name; the stand-ins answer with vectors of their dimension."""
+
+SNAPSHOT = """
+    SELECT convert_from(paths.path, 'UTF8'), encode(photos.sha256, 'hex'), contents.state,
+           coalesce(paths.error, contents.error), paths.size_bytes, paths.mtime_ns,
+           paths.missing_since IS NOT NULL, contents.ingested_at,
+           faces.pipeline, faces.dimension, faces.x, faces.y, faces.w, faces.h,
+           faces.embedding::text, face_person.person_id, face_person.decided_by
+    FROM events
+    JOIN event_paths paths ON paths.event_id = events.id
+    LEFT JOIN event_photos contents ON contents.id = paths.event_photo_id
+    LEFT JOIN photos ON photos.id = contents.photo_id
+    LEFT JOIN faces ON faces.event_photo_id = contents.id AND faces.event_id = events.id
+    LEFT JOIN face_person ON face_person.face_id = faces.id
+    WHERE events.name = %s AND events.replaces IS NULL
+    ORDER BY 1, faces.x, faces.y
+"""
+
+
+class FakePipeline(Pipeline):
+    """Finds the columns of one colour; the embedding is the colour.
+
+    Args:
+        shift: By how many pixels its boxes lie further to the right than `ColourFinder`'s.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        fingerprint: str = "today",
+        *,
+        settings: Mapping[str, SettingValue] | None = None,
+        shift: float = 0,
+    ) -> None:
+        nothing = cast("Any", None)
+        chosen = resolve_settings(name, settings or {})
+        super().__init__(PIPELINES[name], Parts(nothing, nothing, nothing), chosen, fingerprint)
+        self._shift = shift
+        self._colours = ColourFinder()
+
+    @property
+    def seen(self) -> int:
+        """How many pictures it was given."""
+        return self._colours.seen
+
+    def find_faces(self, image: Image) -> list[Face]:
+        """The colours, as `ColourFinder` finds them."""
+        return [self._wide(face) for face in self._colours.find_faces(image)]
+
+    def _wide(self, face: Face) -> Face:
+        box = face.detection.box
+        moved = box._replace(x=box.x + self._shift)
+        embedding = np.zeros(self.spec.dimension, np.float32)
+        embedding[:3] = face.embedding
+        return Face(Detection(moved, 1.0), embedding)
+
+
+def colour(channel: int, pipeline: str) -> FloatArray:
+    """The embedding of red, green or blue."""
+    probe = np.zeros(PIPELINES[pipeline].dimension, np.float32)
+    probe[channel] = 1
+    return probe
+
+
+def fill(store: Repository, folder: Path, finder: Pipeline, name: str = "party") -> IngestReport:
+    """Ingests a folder into an event of the pipeline."""
+    event = store.ensure_event(
+        name, finder.spec.name, finder.fingerprint, finder.spec.dimension, finder.settings
+    )
+    return ingest(find_photos([folder]), event=event, store=store, finder=finder)
+
+
+def the_event(store: Repository, name: str = "party") -> Event:
+    """The event as users see it."""
+    event = store.event(name)
+    assert event is not None
+    return event
+
+
+def snapshot(sql: Any, name: str = "party") -> list[Any]:
+    """Everything that is stored of an event, in a stable order, without its numbers."""
+    return rows(sql, SNAPSHOT, name)
+
+
+def write_photos(folder: Path, count: int = 4) -> list[Path]:
+    """Pictures that differ, with one to three colours each, under names in order."""
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    return [
+        write_photo(
+            folder / f"{number}.png", *colours[: 1 + number % 3], size=(90 + 3 * number, 60)
+        )
+        for number in range(count)
+    ]
