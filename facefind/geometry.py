@@ -61,6 +61,16 @@ def scale_detection(detection: Detection, x: float, y: float) -> Detection:
     )
 
 
+def shift_detection(detection: Detection, x: float, y: float) -> Detection:
+    """A detection in a part of a picture that begins at (x, y), in the whole picture's pixels."""
+    box, landmarks = detection.box, detection.landmarks
+    return Detection(
+        Box(box.x + x, box.y + y, box.w, box.h),
+        detection.score,
+        None if landmarks is None else landmarks + np.array((x, y), np.float32),
+    )
+
+
 def turn(image: Image, quarter_turns: int) -> Image:
     """The picture turned anticlockwise by ``quarter_turns`` times 90 degrees."""
     return np.ascontiguousarray(np.rot90(image, quarter_turns))

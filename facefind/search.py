@@ -279,10 +279,15 @@ def events_to_search(events: Sequence[Event], name: str | None) -> list[Event]:
             there = ", ".join(f'"{event.name}"' for event in events)
             raise UsageError(f'There is no event "{name}".', f"There are: {there}.")
         return named
-    if len({(event.pipeline, event.fingerprint) for event in events}) > 1:
+    if len({event.pipeline for event in events}) == 1 < len({e.fingerprint for e in events}):
+        raise UsageError(
+            "Some events were ingested with other weights, whose distances do not compare.",
+            "facefind reindex brings all events to today's weights; --event NAME asks one.",
+        )
+    if len({event.pipeline for event in events}) > 1:
         there = ", ".join(f'"{event.name}" ({event.pipeline})' for event in events)
         raise UsageError(
             "The events were ingested with different pipelines, whose distances do not compare.",
-            f"Choose one with --event NAME: {there}.",
+            f"Choose one with --event NAME: {there}; or move them with facefind reindex.",
         )
     return list(events)

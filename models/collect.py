@@ -36,7 +36,12 @@ else:
 REPO = Path(__file__).resolve().parent.parent
 SUMS = "SHA256SUMS"
 NOTICE = "LICENSES.md"
-_CONVERTERS = ("centerface_to_onnx.py", "dlib_to_onnx.py", "dlib_format.py")
+_CONVERTERS = {
+    "centerface_to_onnx": ("centerface_to_onnx.py",),
+    "dlib_to_onnx": ("dlib_to_onnx.py", "dlib_format.py"),
+    "dlib_landmarks_to_npz": ("dlib_landmarks_to_npz.py", "dlib_format.py"),
+}
+"""Each conversion's source files."""
 
 
 class CollectError(Exception):
@@ -141,9 +146,8 @@ def bundled(models: Path) -> list[Bundled]:
 def _recipe(models: Path, record: Bundled) -> str:
     """Names what a weight file is made of: its published bytes and the conversion's source."""
     recipe = hashlib.sha256(record.sha256.encode())
-    if record.conversion:
-        for name in _CONVERTERS:
-            recipe.update((models / name).read_bytes())
+    for name in _CONVERTERS[record.conversion] if record.conversion else ():
+        recipe.update((models / name).read_bytes())
     return recipe.hexdigest()
 
 
@@ -197,6 +201,10 @@ def _convert(record: Bundled, published: bytes) -> bytes:
         from models import centerface_to_onnx
 
         return centerface_to_onnx.convert(published)
+    if record.conversion == "dlib_landmarks_to_npz":
+        from models import dlib_landmarks_to_npz
+
+        return dlib_landmarks_to_npz.convert(published)
     return published
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,18 @@ import cv2
 import numpy as np
 
 from facefind.errors import InferenceError, UsageError
-from facefind.inference import options, weights
-from facefind.inference.detectors.centerface import CenterFaceDetector, CenterFaceSettings
+from facefind.inference import chips, options, quality, weights
+from facefind.inference.detectors.centerface import (
+    THOROUGH,
+    CenterFaceDetector,
+    CenterFaceSettings,
+)
 from facefind.inference.detectors.haar import HaarDetector, HaarSettings
-from facefind.inference.embedders import clip, dlib_resnet
-from facefind.inference.protocols import Aligner, Detector, Embedder, Model, Parts
+from facefind.inference.detectors.scrfd import ScrfdDetector, ScrfdSettings
+from facefind.inference.detectors.yunet import YuNetDetector, YuNetSettings
+from facefind.inference.embedders import arcface, clip, dlib_resnet, sface
+from facefind.inference.forest import Forest
+from facefind.inference.protocols import Aligner, Assessor, Detector, Embedder, Model, Parts
 from facefind.inference.session import Session, check_runtime
 from facefind.types import Detection, Embeddings, Face, Image, SettingValue
 
@@ -40,8 +47,10 @@ class PipelineSpec:
         weights: Names of the weight records that it needs.
         settings: The dataclass of its detector's settings.
         detector: Makes the detector from an instance of ``settings``.
-        align: Cuts the chips out.
+        align: Makes what cuts the chips out.
         embedder: Makes the embedder.
+        assess: Makes what judges the faces; None where nothing was fitted.
+        thorough: Settings by key that find more for more time; empty where there are none.
     """
 
     name: str
@@ -51,23 +60,27 @@ class PipelineSpec:
     weights: tuple[str, ...]
     settings: type[Any]
     detector: Callable[[Any, OpenModel], Detector]
-    align: Aligner
+    align: Callable[[OpenModel], Aligner]
     embedder: Callable[[OpenModel], Embedder]
+    assess: Callable[[], Assessor] | None = None
+    thorough: Mapping[str, str] = field(default_factory=dict)
 
 
 PIPELINES: dict[str, PipelineSpec] = {
     "dlib": PipelineSpec(
         name="dlib",
-        title="CenterFace, five landmarks, dlib's ResNet-29 on the chip and its mirror image",
+        title="CenterFace, dlib's five landmarks, its ResNet-29 on the chip and its mirror image",
         dimension=dlib_resnet.DIMENSION,
         # One in a thousand: of the 6.8 million pairs of different people in 3 713 photos of Labeled
-        # Faces in the Wild, 0.09 % are nearer; of two photos of one person, 95 % are.
+        # Faces in the Wild, 0.08 % are nearer; of two photos of one person, 95 % are.
         threshold=0.38,
-        weights=("centerface", "dlib_resnet"),
+        weights=("centerface", "dlib_landmarks", "dlib_resnet"),
         settings=CenterFaceSettings,
         detector=lambda settings, model: CenterFaceDetector(model("centerface"), settings),
-        align=dlib_resnet.align,
+        align=lambda model: dlib_resnet.DlibAligner(model("dlib_landmarks")),
         embedder=lambda model: dlib_resnet.DlibResnetEmbedder(model("dlib_resnet")),
+        assess=lambda: quality.load("dlib", dlib_resnet.TEMPLATE),
+        thorough=THOROUGH,
     ),
     "clip": PipelineSpec(
         name="clip",
@@ -77,8 +90,35 @@ PIPELINES: dict[str, PipelineSpec] = {
         weights=("clip",),
         settings=HaarSettings,
         detector=lambda settings, _: HaarDetector(settings),
-        align=clip.grey_crops,
+        align=lambda _: clip.grey_crops,
         embedder=lambda model: clip.ClipEmbedder(model("clip")),
+    ),
+    "sface": PipelineSpec(
+        name="sface",
+        title="YuNet and SFace, both of OpenCV's model zoo",
+        dimension=sface.DIMENSION,
+        # The publishers', for unit vectors: `_threshold_norml2` in
+        # github.com/opencv/opencv_zoo/blob/main/models/face_recognition_sface/sface.py.
+        threshold=1.128,
+        weights=("yunet", "sface_2021dec"),
+        settings=YuNetSettings,
+        detector=lambda settings, model: YuNetDetector(model("yunet"), settings),
+        align=lambda _: chips.align,
+        embedder=lambda model: sface.SFaceEmbedder(model("sface_2021dec")),
+    ),
+    "arcface": PipelineSpec(
+        name="arcface",
+        title="SCRFD-10G and ArcFace ResNet-50 of insightface's buffalo_l; non-commercial research",
+        dimension=arcface.DIMENSION,
+        # A cosine of 0.4, from which insightface's own program says "Same Person", whatever the
+        # model: `DEFAULT_THRESHOLD` in python-package/insightface/gui/core/constants.py of
+        # github.com/deepinsight/insightface, version 2.1. For unit vectors that is sqrt(1.2).
+        threshold=1.095,
+        weights=("scrfd_10g", "arcface_r50"),
+        settings=ScrfdSettings,
+        detector=lambda settings, model: ScrfdDetector(model("scrfd_10g"), settings),
+        align=lambda _: chips.align,
+        embedder=lambda model: arcface.ArcFaceEmbedder(model("arcface_r50")),
     ),
 }
 
@@ -134,9 +174,15 @@ class Pipeline:
             InferenceError: The picture cannot be processed.
         """
         detections = self.detect(image)
-        vectors, asymmetry = self.embed(image, detections)
-        measured = [None] * len(detections) if asymmetry is None else asymmetry.tolist()
-        return [Face(*parts) for parts in zip(detections, vectors, measured, strict=True)]
+        cut = self.cut(image, detections)
+        vectors, asymmetry = self._embed(cut)
+        unknown = [None] * len(detections)
+        measured = unknown if asymmetry is None else asymmetry.tolist()
+        assess = self._parts.assess
+        qualities = unknown if assess is None else assess(detections, cut, asymmetry)
+        return [
+            Face(*parts) for parts in zip(detections, vectors, measured, qualities, strict=True)
+        ]
 
     def detect(self, image: Image) -> list[Detection]:
         """The faces without embeddings, as `CheckedDetector.detect` gives them.
@@ -152,10 +198,20 @@ class Pipeline:
         Raises:
             InferenceError: A face cannot be embedded.
         """
+        return self._embed(self.cut(image, detections))
+
+    def cut(self, image: Image, detections: Sequence[Detection]) -> list[Image]:
+        """What the embedder looks at, one picture for each face.
+
+        Raises:
+            InferenceError: A face cannot be cut out.
+        """
         with _opencv_errors():
-            chips = self._parts.align(image, detections)
-        vectors, asymmetry = self._parts.embedder.embed(chips)
-        if vectors.shape != (len(detections), self.spec.dimension):
+            return self._parts.align(image, detections)
+
+    def _embed(self, cut: Sequence[Image]) -> Embeddings:
+        vectors, asymmetry = self._parts.embedder.embed(cut)
+        if vectors.shape != (len(cut), self.spec.dimension):
             raise InferenceError(f"The embedder answered with shape {vectors.shape}.")
         if not np.isfinite(vectors).all():
             raise InferenceError("The embedder answered with values that are not finite.")
@@ -198,7 +254,12 @@ def load_pipeline(
     model = sessions.__getitem__
     return Pipeline(
         spec,
-        Parts(spec.detector(chosen, model), spec.align, spec.embedder(model)),
+        Parts(
+            spec.detector(chosen, model),
+            spec.align(model),
+            spec.embedder(model),
+            spec.assess and spec.assess(),
+        ),
         options.described(chosen, _PREFIX),
         weights.fingerprint(spec.weights, models_dir),
     )
@@ -223,8 +284,9 @@ def load_detector(
     return CheckedDetector(detector)
 
 
-def _open(record: str, models_dir: Path, threads: int) -> Session:
-    return Session(weights.locate(record, models_dir), threads)
+def _open(record: str, models_dir: Path, threads: int) -> Model:
+    path = weights.locate(record, models_dir)
+    return Forest(path) if path.suffix == ".npz" else Session(path, threads)
 
 
 def _spec(name: str) -> PipelineSpec:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
-from facefind.types import Detection, Embeddings, Face, Image
+from facefind.types import Detection, Embeddings, Face, FloatArray, Image, Quality
 
 
 class Model(Protocol):
@@ -43,6 +43,18 @@ class Embedder(Protocol):
         """One row per chip, in their order; there may be none."""
 
 
+class Assessor(Protocol):
+    """Judges how far detections can be trusted."""
+
+    def __call__(
+        self,
+        detections: Sequence[Detection],
+        chips: Sequence[Image],
+        asymmetry: FloatArray | None,
+    ) -> list[Quality | None]:
+        """The quality of each detection of a photo, None where nothing tells; see `Embeddings`."""
+
+
 class FaceFinder(Protocol):
     """Finds faces and embeds them; in production a whole pipeline."""
 
@@ -60,3 +72,4 @@ class Parts(NamedTuple):
     detector: Detector
     align: Aligner
     embedder: Embedder
+    assess: Assessor | None = None

@@ -42,7 +42,7 @@ def test_there_and_back(saved: Path, empty_database_url: str, tmp_path: Path) ->
     assert holds(empty_database_url, tmp_path) == ["/c.jpg", "/a.jpg", "/b.jpg"]
     with connected(empty_database_url) as connection:
         indexes = "SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'faces_hnsw_%%'"
-        assert rows(connection, indexes) == [(2,)]
+        assert rows(connection, indexes) == [(4,)]
 
 
 def test_into_a_database_that_was_only_set_up(

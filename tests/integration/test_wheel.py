@@ -15,11 +15,13 @@ LIMIT_MB = 35
 
 EXPECTED = {
     "facefind/weights/centerface.onnx",
+    "facefind/weights/dlib_landmarks.npz",
     "facefind/weights/dlib_resnet.onnx",
     "facefind/sql/0001_schema.sql",
     "facefind/sql/queries/search.sql",
     "facefind/models/centerface.toml",
     "facefind/models/clip.toml",
+    "facefind/models/dlib_landmarks.toml",
     "facefind/py.typed",
 }
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facefind.geometry import iou_matrix, turn, unturn_box
+from facefind.geometry import iou_matrix, scaled, turn, unturn_box
 from facefind.images import decode as decode_photo
 from facefind.images import read_file
 from facefind.inference.detectors.centerface import (
@@ -19,7 +20,8 @@ from facefind.inference.detectors.centerface import (
     _scaled,
     decode,
 )
-from facefind.inference.embedders.dlib_resnet import DlibResnetEmbedder, align
+from facefind.inference.embedders.dlib_resnet import DlibAligner, DlibResnetEmbedder
+from facefind.inference.forest import Forest
 from facefind.inference.pipeline import PIPELINES, Pipeline, load_pipeline
 from facefind.inference.session import Session
 from facefind.inference.weights import locate
@@ -136,6 +138,7 @@ def test_embeddings_depend_on_neither_batch_nor_threads(
     pipeline: Pipeline, portraits: tuple[Image, Image], tmp_path: Path
 ) -> None:
     weights = locate("dlib_resnet", tmp_path)
+    align = DlibAligner(Forest(locate("dlib_landmarks", tmp_path)))
     chips = [align(image, pipeline.detect(image))[0] for image in portraits]
     many = [*chips, *(np.roll(chip, shift, axis=1) for shift in range(1, 11) for chip in chips)]
     alone = DlibResnetEmbedder(Session(weights, threads=1))
@@ -143,6 +146,56 @@ def test_embeddings_depend_on_neither_batch_nor_threads(
     for threads in (1, 2, 3):
         together = DlibResnetEmbedder(Session(weights, threads)).embed(many).vectors
         assert np.abs(together - expected).max() <= 1e-5
+
+
+def crowd(portraits: tuple[Image, Image]) -> Image:
+    """Both portraits at three sizes, three times: more faces than one batch holds."""
+    tiles = [scaled(image, factor) for factor in (0.5, 0.4, 0.3) for image in portraits]
+    height = max(len(tile) for tile in tiles)
+    row = [np.pad(tile, ((0, height - len(tile)), (0, 40), (0, 0))) for tile in tiles]
+    return np.tile(np.hstack(row), (3, 1, 1))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_faces_depend_on_neither_threads_nor_each_other_nor_the_run(
+    threads: int, pipeline: Pipeline, portraits: tuple[Image, Image], tmp_path: Path
+) -> None:
+    image = crowd(portraits)
+    faces = pipeline.find_faces(image)
+    assert len(faces) == 18
+    other = load_pipeline("dlib", models_dir=tmp_path, threads=threads)
+    first, again = other.find_faces(image), other.find_faces(image)
+    assert len(first) == len(again) == len(faces)
+    expected = np.stack([face.embedding for face in faces])
+    for found in (first, again):
+        assert np.abs(np.stack([face.embedding for face in found]) - expected).max() <= 1e-5
+        boxes = np.array([face.detection.box for face in found])
+        assert boxes == pytest.approx(np.array([face.detection.box for face in faces]), abs=1e-2)
+    # The same detections one at a time: batches of one, in the predictor and in the network.
+    alone = np.concatenate([other.embed(image, [face.detection]).vectors for face in faces])
+    assert np.abs(alone - expected).max() <= 1e-5
+
+
+@pytest.mark.parametrize("who", [0, 1])
+@pytest.mark.parametrize("degrees", [15, 30, 45, 90, -20, -60])
+def test_a_tilted_head_has_nearly_the_same_embedding(
+    degrees: int, who: int, pipeline: Pipeline, portraits: tuple[Image, Image]
+) -> None:
+    image = portraits[who]
+    (upright,) = pipeline.find_faces(image)
+    (found,) = pipeline.find_faces(tilted(image, degrees))
+    assert np.linalg.norm(found.embedding - upright.embedding) < 0.06
+
+
+def tilted(image: Image, degrees: float) -> Image:
+    """The picture turned on a larger ground, nothing cut off."""
+    if degrees % 90 == 0:
+        return turn(image, degrees // 90)
+    height, width = image.shape[:2]
+    side = int(np.hypot(height, width))
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+    matrix[:, 2] += (side - width) / 2, (side - height) / 2
+    return np.asarray(cv2.warpAffine(image, matrix, (side, side)), np.uint8)
 
 
 @pytest.mark.parametrize("shape", [(8, 20_000), (20_000, 8), (1, 1), (3, 2), (1, 5000)])

@@ -176,7 +176,7 @@ def test_a_changed_conversion_makes_its_files_again(
     checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = checkout.repo / "models"
-    for name in ("centerface_to_onnx.py", "dlib_to_onnx.py", "dlib_format.py"):
+    for name in ("dlib_to_onnx.py", "dlib_format.py"):
         (models / name).write_text("# as it was\n")
     with (models / "slow.toml").open("a") as record:
         record.write('conversion = "dlib_to_onnx"\n')
@@ -315,9 +315,18 @@ def test_the_script_works_from_any_folder(checkout: Checkout, tmp_path: Path) ->
 
 def test_the_real_records_name_what_the_build_needs() -> None:
     found = collect.bundled(REPO / "models")
-    assert [record.file for record in found] == ["centerface.onnx", "dlib_resnet.onnx"]
+    assert [record.file for record in found] == [
+        "centerface.onnx",
+        "dlib_landmarks.npz",
+        "dlib_resnet.onnx",
+    ]
     assert [record.published for record in found] == [
         "centerface.onnx",
+        "shape_predictor_5_face_landmarks.dat",
         "dlib_face_recognition_resnet_model_v1.dat",
     ]
-    assert [record.conversion for record in found] == ["centerface_to_onnx", "dlib_to_onnx"]
+    assert [record.conversion for record in found] == [
+        "centerface_to_onnx",
+        "dlib_landmarks_to_npz",
+        "dlib_to_onnx",
+    ]

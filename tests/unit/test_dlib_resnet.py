@@ -13,9 +13,12 @@ from facefind.errors import InferenceError
 from facefind.inference.embedders.dlib_resnet import (
     CHIP_SIZE,
     DIMENSION,
+    DLIB_TEMPLATE,
     TEMPLATE,
+    VIEW_BOX,
+    VIEW_SIZE,
+    DlibAligner,
     DlibResnetEmbedder,
-    align,
 )
 from facefind.types import Box, Detection, FloatArray, Image
 
@@ -74,21 +77,92 @@ def test_embed_nothing() -> None:
     assert network.batches == []
 
 
-def test_align_carries_landmarks_to_the_template() -> None:
-    image = np.zeros((600, 600, 3), np.uint8)
-    points: FloatArray = (TEMPLATE * 2 + (100, 150)).astype(np.float32)
+class FakePredictor:
+    """Finds dlib's landmarks at fixed places in whatever picture it is shown."""
+
+    def __init__(self, found: FloatArray) -> None:
+        self.found = found
+        self.feeds: list[Mapping[str, NDArray[Any]]] = []
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        self.feeds.append(feeds)
+        return [np.repeat(self.found[np.newaxis], len(feeds["chips"]), axis=0)]
+
+
+def turned(points: NDArray[Any], degrees: float, scale: float = 1.0) -> NDArray[Any]:
+    """Points turned about the middle of the chip, and scaled."""
+    angle = np.radians(degrees)
+    matrix = scale * np.array(((np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))))
+    result: NDArray[Any] = (points - CHIP_SIZE / 2) @ matrix.T + CHIP_SIZE / 2
+    return result
+
+
+def in_view(points: NDArray[Any]) -> FloatArray:
+    """Points of the upright chip in the picture that the predictor sees."""
+    shown: FloatArray = (points * 2 + 75).astype(np.float32)
+    return shown
+
+
+def squares(image: Image, points: NDArray[Any], reach: int) -> None:
     for x, y in points.astype(int):
-        image[y - 6 : y + 7, x - 6 : x + 7] = 255
-    (made,) = align(image, [Detection(BOX, 1.0, points)])
+        image[y - reach : y + reach + 1, x - reach : x + reach + 1] = 255
+
+
+def test_the_predictor_sees_an_upright_face_in_its_box() -> None:
+    image = np.zeros((600, 600, 3), np.uint8)
+    points = turned(TEMPLATE, 50, 1.5) + 150
+    squares(image, points, 4)
+    predictor = FakePredictor(in_view(DLIB_TEMPLATE))
+    DlibAligner(predictor)(image, [Detection(BOX, 1.0, points.astype(np.float32))])
+    (feeds,) = predictor.feeds
+    assert feeds["chips"].shape == (1, VIEW_SIZE, VIEW_SIZE, 3)
+    columns, rows = in_view(TEMPLATE).astype(int).T
+    assert (feeds["chips"][0, rows, columns] == 255).all()
+    assert feeds["chips"].mean() < 20
+    np.testing.assert_array_equal(feeds["boxes"], [VIEW_BOX])
+    left, top, width, height = VIEW_BOX
+    assert ((columns > left) & (columns < left + width)).all()
+    assert ((rows > top) & (rows < top + height)).all()
+
+
+def test_chips_are_cut_by_the_landmarks_that_the_predictor_finds() -> None:
+    image = np.zeros((600, 600, 3), np.uint8)
+    # CenterFace's landmarks are 20 degrees off; the features are where the predictor sees them.
+    squares(image, DLIB_TEMPLATE * 2 + 150, 6)
+    crooked = (turned(TEMPLATE, 20) * 2 + 150).astype(np.float32)
+    predictor = FakePredictor(in_view(turned(DLIB_TEMPLATE, -20)))
+    (made,) = DlibAligner(predictor)(image, [Detection(BOX, 1.0, crooked)])
     assert made.shape == (CHIP_SIZE, CHIP_SIZE, 3)
-    columns, rows = TEMPLATE.astype(int).T
+    columns, rows = DLIB_TEMPLATE.astype(int).T
     assert (made[rows, columns] == 255).all()
-    assert made[20, 20, 0] == 0
+    assert made.mean() < 10
 
 
-def test_align_refuses_faces_without_landmarks_or_with_landmarks_in_one_point() -> None:
+def test_chips_come_in_order_however_many_faces_there_are() -> None:
+    image = np.zeros((300, 4000, 3), np.uint8)
+    shifts = np.arange(37) * 100
+    for number, shift in enumerate(shifts):
+        image[:, shift + 50 : shift + 110] = 6 * number
+    faces = [Detection(BOX, 1.0, np.add(TEMPLATE, (x, 80)).astype(np.float32)) for x in shifts]
+    predictor = FakePredictor(in_view(DLIB_TEMPLATE))
+    chips = DlibAligner(predictor)(image, faces)
+    assert [chip[75, 75, 0] for chip in chips] == [6 * number for number in range(37)]
+    assert [len(feeds["chips"]) for feeds in predictor.feeds] == [16, 16, 5]
+
+
+def test_no_faces_need_no_predictor() -> None:
+    predictor = FakePredictor(in_view(DLIB_TEMPLATE))
+    assert DlibAligner(predictor)(np.zeros((10, 10, 3), np.uint8), []) == []
+    assert predictor.feeds == []
+
+
+def test_faces_without_landmarks_or_with_landmarks_in_one_point_are_refused() -> None:
     image = np.zeros((10, 10, 3), np.uint8)
+    align = DlibAligner(FakePredictor(in_view(DLIB_TEMPLATE)))
     with pytest.raises(InferenceError, match="without landmarks"):
         align(image, [Detection(BOX, 1.0)])
     with pytest.raises(InferenceError, match="cannot be aligned"):
         align(image, [Detection(BOX, 1.0, np.ones((5, 2), np.float32))])
+    lost = DlibAligner(FakePredictor(np.ones((5, 2), np.float32)))
+    with pytest.raises(InferenceError, match="cannot be aligned"):
+        lost(image, [Detection(BOX, 1.0, TEMPLATE.astype(np.float32))])

@@ -21,31 +21,12 @@ from models.dlib_format import (
     Relu,
     read_network,
 )
+from tests.dlib_bytes import integer, integers, real, text
 
 MEAN = (122.5, 117.0, -0.25)
 FILTERS = np.linspace(0, 0.625, 6, dtype=np.float32).reshape(2, 3, 1, 1)
 BIASES = np.array([0.5, -1.0], np.float32)
 WEIGHTS = np.arange(2 * 4, dtype=np.float32).reshape(2, 4)
-
-
-def integer(value: int) -> bytes:
-    magnitude = abs(value)
-    length = max(1, (magnitude.bit_length() + 7) // 8)
-    control = length | (0x80 if value < 0 else 0)
-    return bytes([control]) + magnitude.to_bytes(length, "little")
-
-
-def integers(*values: int) -> bytes:
-    return b"".join(map(integer, values))
-
-
-def real(value: float) -> bytes:
-    numerator, denominator = value.as_integer_ratio()
-    return integers(numerator, 1 - denominator.bit_length())
-
-
-def text(value: str) -> bytes:
-    return integer(len(value)) + value.encode()
 
 
 def tensor(*parts: NDArray[np.float32]) -> bytes:

@@ -165,3 +165,5 @@ def test_events_to_search() -> None:
         events_to_search([a], "d")
     with pytest.raises(UsageError, match="different pipelines"):
         events_to_search([a, c], None)
+    with pytest.raises(UsageError, match="other weights"):
+        events_to_search([a, event("d", fingerprint="other")], None)

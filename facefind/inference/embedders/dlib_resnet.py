@@ -3,6 +3,10 @@
 Network: ``dlib_face_recognition_resnet_model_v1`` of dlib, converted to ONNX. Input ``chips``
 (N, 3, 150, 150) float32, RGB 0..255; output ``embeddings`` (N, 128). What is stored is the mean
 over a chip and its mirror image, scaled to unit length.
+
+Chips are cut as dlib cuts them, by the landmarks of its own predictor. That wants an upright face
+in the middle, which CenterFace's landmarks provide however the head is tilted. So an embedding all
+but does not depend on a face's roll; ``scripts/evaluate alignment`` compares other ways.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from facefind.errors import InferenceError
-from facefind.geometry import similarity_transform, warp
+from facefind.geometry import Matrix, similarity_transform, warp
 from facefind.inference.protocols import Model
 from facefind.types import Detection, Embeddings, FloatArray, Image
 
@@ -25,28 +29,89 @@ TEMPLATE = np.array(
     ((46.61, 46.58), (103.88, 45.39), (75.09, 80.18), (50.1, 106.55), (98.43, 105.39))
 )
 
+# Where dlib's own five landmarks belong: outer and inner corner of the image-right eye, the same of
+# the left eye, base of the nose. From `get_face_chip_details` in dlib's
+# image_transforms/interpolation.h, with a quarter of the face's size around it.
+LANDMARKS = np.array(
+    (
+        (0.8595674595992, 0.2134981538014),
+        (0.6460604764104, 0.2289674387677),
+        (0.1205750620789, 0.2137274526848),
+        (0.3340850613712, 0.2290642403242),
+        (0.4901123135679, 0.6277975316475),
+    )
+)
+DLIB_TEMPLATE = (LANDMARKS + 0.25) / 1.5 * CHIP_SIZE
+
+# The picture that the predictor sees: the chip by CenterFace's landmarks, enlarged, with a margin
+# of as many pixels of its own on each side.
+_ENLARGED = 2
+_MARGIN = 75
+VIEW_SIZE = _ENLARGED * CHIP_SIZE + 2 * _MARGIN
+
+# The face in that picture, (x, y, w, h): centre (77.76, 76.74) and side 126.36 in the chip, the
+# median of the boxes that fit dlib's landmarks in the same faces as above.
+VIEW_BOX = np.array((104.16, 102.12, 252.72, 252.72))
+
 # Chips per run, mirror images included: bounds the memory that a photo with hundreds of faces
 # takes; more is no faster.
 _BATCH = 16
 
 
-def align(image: Image, detections: Sequence[Detection]) -> list[Image]:
-    """Chips, (150, 150, 3) each, with the landmarks carried as near as may be to the template.
+class DlibAligner:
+    """Cuts chips out as dlib does.
 
-    Raises:
-        InferenceError: A detection has no landmarks, or they coincide.
+    Args:
+        landmarks: dlib's predictor; see `facefind.inference.forest.Forest`.
     """
-    return [_chip(image, detection) for detection in detections]
+
+    def __init__(self, landmarks: Model) -> None:
+        self._landmarks = landmarks
+
+    def __call__(self, image: Image, detections: Sequence[Detection]) -> list[Image]:
+        """Chips, (150, 150, 3) each, upright and with the face's features in their places.
+
+        Raises:
+            InferenceError: A detection has no landmarks, or they coincide.
+        """
+        matrices = [
+            matrix
+            for i in range(0, len(detections), _BATCH)
+            for matrix in self._matrices(image, detections[i : i + _BATCH])
+        ]
+        return [warp(image, matrix, CHIP_SIZE) for matrix in matrices]
+
+    def _matrices(self, image: Image, detections: Sequence[Detection]) -> list[Matrix]:
+        """What carries the photo to each chip."""
+        views = [_view(detection) for detection in detections]
+        pictures = np.stack([warp(image, view, VIEW_SIZE) for view in views])
+        boxes = np.tile(VIEW_BOX, (len(views), 1))
+        (found,) = self._landmarks.run({"chips": pictures, "boxes": boxes})
+        return [
+            _chained(_similarity(points, DLIB_TEMPLATE), view)
+            for points, view in zip(found, views, strict=True)
+        ]
 
 
-def _chip(image: Image, detection: Detection) -> Image:
+def _view(detection: Detection) -> Matrix:
+    """What carries the photo to the picture that the predictor sees."""
     if detection.landmarks is None:
         raise InferenceError("A face without landmarks cannot be aligned.")
+    return _similarity(detection.landmarks, TEMPLATE * _ENLARGED + _MARGIN)
+
+
+def _similarity(points: FloatArray, template: Matrix) -> Matrix:
     try:
-        matrix = similarity_transform(detection.landmarks, TEMPLATE)
+        return similarity_transform(points, template)
     except ValueError as error:
         raise InferenceError("A face's landmarks cannot be aligned.") from error
-    return warp(image, matrix, CHIP_SIZE)
+
+
+def _chained(second: Matrix, first: Matrix) -> Matrix:
+    """The one transform that does the same as ``first`` and then ``second``."""
+    chained: Matrix = second[:, :2] @ first
+    chained[:, 2] += second[:, 2]
+    return chained
 
 
 class DlibResnetEmbedder:
