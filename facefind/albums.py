@@ -146,11 +146,14 @@ def find_people(people: People, gallery: Gallery, reach: Reach) -> dict[str, lis
         {
             name: gallery.faces(combine(portraits), reach)
             for name, portraits in people.probes.items()
-        }
+        },
+        gallery.twice,
     )
 
 
-def one_person_per_face(faces: Mapping[str, Sequence[Match]]) -> dict[str, list[Match]]:
+def one_person_per_face(
+    faces: Mapping[str, Sequence[Match]], twice: float = 0.0
+) -> dict[str, list[Match]]:
     """The photos of each person, every face counting for the person it is likeliest to be.
 
     And in one photo for each person one face, their likeliest: the next may then be somebody
@@ -158,6 +161,8 @@ def one_person_per_face(faces: Mapping[str, Sequence[Match]]) -> dict[str, list[
 
     Args:
         faces: By person, every face that may be theirs.
+        twice: L2 distance up to which a second face in a photo is nobody else's either: the person
+            in a mirror, in a collage, on a poster.
 
     Returns:
         By person, one match for each photo.
@@ -167,9 +172,13 @@ def one_person_per_face(faces: Mapping[str, Sequence[Match]]) -> dict[str, list[
     photos: dict[str, dict[int, Match]] = {name: {} for name in faces}
     for match, name in sorted(claims, key=lambda claim: likeliest_first(claim[0])):
         face = (match.photo_id, match.box)
-        if face not in taken and match.photo_id not in photos[name]:
-            taken.add(face)
+        if face in taken:
+            continue
+        if match.photo_id not in photos[name]:
             photos[name][match.photo_id] = match
+        elif match.distance > twice:
+            continue
+        taken.add(face)
     return {name: list(found.values()) for name, found in photos.items()}
 
 

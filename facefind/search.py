@@ -73,7 +73,7 @@ class Probe:
 
     Attributes:
         embedding: (D,) float32, the mean over the portraits.
-        quality: The best portrait's, see `facefind.types.Quality`; None where it is not known.
+        quality: The worst portrait's, see `facefind.types.Quality`; None where it is not known.
         portraits: How many there are.
     """
 
@@ -153,6 +153,11 @@ class Gallery:
         self._store = store
         self._scope = scope
         self._calibration = calibration
+
+    @property
+    def twice(self) -> float:
+        """L2 distance up to which a second face in a photo is surely the same person's; 0: none."""
+        return self._calibration.twice if self._calibration else 0.0
 
     def faces(self, probe: Probe, reach: Reach) -> list[Match]:
         """Every face within reach, nearest first.
@@ -262,7 +267,7 @@ def combine(portraits: Sequence[Portrait]) -> Probe:
     if np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-3):
         mean /= np.linalg.norm(mean)
     qualities = [portrait.quality for portrait in portraits if portrait.quality is not None]
-    return Probe(mean, max(qualities, default=None), len(portraits))
+    return Probe(mean, min(qualities, default=None), len(portraits))
 
 
 def events_to_search(events: Sequence[Event], name: str | None) -> list[Event]:

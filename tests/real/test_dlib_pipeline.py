@@ -187,7 +187,7 @@ def test_a_tilted_head_has_nearly_the_same_embedding(
     assert np.linalg.norm(found.embedding - upright.embedding) < 0.06
 
 
-def tilted(image: Image, degrees: float) -> Image:
+def tilted(image: Image, degrees: int) -> Image:
     """The picture turned on a larger ground, nothing cut off."""
     if degrees % 90 == 0:
         return turn(image, degrees // 90)

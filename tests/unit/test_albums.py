@@ -244,6 +244,16 @@ def test_the_second_face_of_a_person_in_a_photo_may_be_a_sisters(photos: list[Pa
     assert [m.box.x for m in result["Eve"]] == [50]
 
 
+def test_a_mirror_image_is_nobody_elses(photos: list[Path]) -> None:
+    mirrored = match(photos[0], 0.15, x=50)
+    claims = {
+        "Ann": [match(photos[0], 0.10), mirrored],
+        "Eve": [replace(mirrored, distance=0.3)],
+    }
+    assert [len(found) for found in one_person_per_face(claims, 0.2).values()] == [1, 0]
+    assert [len(found) for found in one_person_per_face(claims, 0.1).values()] == [1, 1]
+
+
 def test_albums_of_people_who_cannot_be_asked_about_stay(out: Path, photos: list[Path]) -> None:
     write(out, photos, Ann=[0, 1], Bob=[2])
     answers = {"Ann": [match(photos[0])]}

@@ -79,7 +79,7 @@ def test_several_portraits_are_one_probe_of_unit_length() -> None:
     probe = combine([portrait(1, 0, quality=0.25), portrait(0, 1, quality=0.75)])
     assert probe.embedding == pytest.approx([2**-0.5, 2**-0.5])
     assert probe.embedding.dtype == np.float32
-    assert (probe.quality, probe.portraits) == (0.75, 2)
+    assert (probe.quality, probe.portraits) == (0.25, 2)
 
 
 def test_raw_embeddings_keep_their_length() -> None:
