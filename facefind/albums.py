@@ -208,7 +208,7 @@ def write_albums(
     placing.make_folder(out)
     before = _read_record(out)
     albums, plan, gone = _plan(out, answers, before, mode, min_photos)
-    plan |= _kept(out, before, keep, gone)
+    plan |= _kept(out, before, _folders_of(out, keep), gone)
     # Remembered before anything is written: after a crash the next run knows what is its own.
     _write_record(out, {**before, **plan})
     written = _place_new(out, plan, before)
@@ -220,7 +220,18 @@ def write_albums(
     return AlbumsReport(tuple(albums), without, written, kept, removed, left_alone, tuple(gone))
 
 
-def _kept(out: Path, before: Record, keep: Collection[str], gone: Collection[Path]) -> Record:
+def _folders_of(out: Path, people: Collection[str]) -> set[str]:
+    """The folders that these people's albums were written into, which need not bear their names."""
+    text = placing.read_text(out / ALBUMS_NAME)
+    try:
+        known = {person["name"]: person["folder"] for person in json.loads(text or "{}")["people"]}
+    except (ValueError, KeyError, TypeError):
+        # Not a listing of ours, or an older one: folders are named as people are, mostly.
+        known = {}
+    return {known.get(name) or name for name in people}
+
+
+def _kept(out: Path, before: Record, folders: Collection[str], gone: Collection[Path]) -> Record:
     """Files of people who could not be asked about, and of photos that are gone.
 
     Their disk may just not be plugged in, and a copy may be the last there is.
@@ -229,7 +240,7 @@ def _kept(out: Path, before: Record, keep: Collection[str], gone: Collection[Pat
     return {
         path: placed
         for path, placed in before.items()
-        if (path.split("/")[0] in keep or placed.source in lost)
+        if (path.split("/")[0] in folders or placed.source in lost)
         and placing.is_intact(out / path, placed)
     }
 

@@ -64,7 +64,7 @@ class SearchStore(Protocol):
         """Embeddings (M, D) to judge a distance by."""
 
     def count_faces(self, events: Sequence[Event], min_quality: float) -> int:
-        """How many faces are searched."""
+        """About how many faces are searched."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,9 +126,13 @@ def reach_of(
         certainty: "strict", "default" or "loose", of a calibrated pipeline.
 
     Raises:
-        UsageError: Certainty is asked of a pipeline that has none.
+        UsageError: Certainty is asked of a pipeline that has none, or beside a distance.
     """
     if max_distance is not None:
+        if certainty != "default":
+            raise UsageError(
+                "--max-distance decides alone.", f"Leave out either it or --{certainty}."
+            )
         return Reach(max_distance)
     if calibration is not None:
         return Reach(calibration.radius, getattr(calibration, certainty))
@@ -185,14 +189,24 @@ class Gallery:
         """
         if limit is None:
             limit = UNCALIBRATED_LIMIT if reach.max_distance is None else 0
-        if self._calibration is None or reach.max_distance is None:
-            scope = self._scope
-            return self._store.search(
-                probe.embedding, scope.events, max_distance=reach.max_distance, limit=limit,
-                after=scope.after, before=scope.before, min_quality=scope.min_quality,
-            )  # fmt: skip
-        best = best_of_each_photo(self.faces(probe, reach))
-        return best[: limit or None]
+        if reach.min_probability is not None:
+            return best_of_each_photo(self.faces(probe, reach))[: limit or None]
+        scope = self._scope
+        found = self._store.search(
+            probe.embedding, scope.events, max_distance=reach.max_distance, limit=limit,
+            after=scope.after, before=scope.before, min_quality=scope.min_quality,
+        )  # fmt: skip
+        return self._with_probabilities(probe, found)
+
+    def _with_probabilities(self, probe: Probe, found: list[Match]) -> list[Match]:
+        """Matches that the distance alone decided on; beyond `MOST_CANDIDATES` it is not known."""
+        if self._calibration is None or not found:
+            return found
+        # As far as is looked when the probability decides, so that it is the same one.
+        farthest = max(self._calibration.radius, found[-1].distance)
+        judged = self.faces(probe, Reach(farthest))
+        known = {(face.photo_id, face.box): face.probability for face in judged}
+        return [replace(m, probability=known.get((m.photo_id, m.box))) for m in found]
 
     def _near(self, probe: Probe, max_distance: float) -> list[FaceNearby]:
         scope = self._scope
@@ -226,6 +240,7 @@ class Gallery:
 
     @cached_property
     def _cohort(self) -> FloatArray:
+        """Once for all people asked about."""
         return self._store.cohort(self._scope.events, COHORT, self._scope.min_quality)
 
     @cached_property

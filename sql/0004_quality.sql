@@ -10,8 +10,7 @@ ALTER TABLE faces
     ADD COLUMN roll      real,
     ADD CONSTRAINT faces_quality_range CHECK (quality BETWEEN 0 AND 1),
     -- Drawn from the embedding, so that the same faces give the same sample in whatever order they
-    -- were stored.
-    ADD COLUMN lot integer;
-UPDATE faces SET lot = hashtext(embedding::text);
-ALTER TABLE faces ALTER COLUMN lot SET NOT NULL;
+    -- were stored. Faces stored before keep 0: to give them theirs would build their index anew.
+    ADD COLUMN lot integer NOT NULL DEFAULT 0;
+ALTER TABLE faces ALTER COLUMN lot DROP DEFAULT;
 CREATE INDEX faces_sample ON faces (event_id, lot);

@@ -151,6 +151,7 @@ class ListedStore:
         min_quality: float,
     ) -> list[Match]:
         self.asked = {"max_distance": max_distance, "limit": limit, "probe": probe}
+        self.asked |= {"after": after, "before": before, "min_quality": min_quality}
         return self.matches
 
     def faces_within(
@@ -165,6 +166,7 @@ class ListedStore:
         min_quality: float,
     ) -> list[FaceNearby]:
         self.asked = {"max_distance": max_distance, "limit": limit, "probe": probe}
+        self.asked |= {"after": after, "before": before, "min_quality": min_quality}
         return [face for face in self.faces if face.match.distance <= max_distance]
 
     def cohort(self, events: Sequence[Event], size: int, min_quality: float) -> FloatArray:

@@ -74,7 +74,9 @@ def find_nearest(cursor: Any, question: Question, exact_up_to: int = EXACT_UP_TO
         return _exact(cursor, question)
     if _is_small(cursor, question, exact_up_to):
         return _exact(cursor, question)
-    found = _by_index(cursor, question, _one_row_per_photo)
+    # A photo may have several faces near.
+    first = max(FIRST_CANDIDATES, 4 * question.limit)
+    found = _by_index(cursor, question, _one_row_per_photo, first)
     return _exact(cursor, question) if found is None else [_match(row) for row in found]
 
 
@@ -85,7 +87,7 @@ def find_faces(cursor: Any, question: Question, exact_up_to: int = EXACT_UP_TO) 
     """
     rows = None
     if not _is_small(cursor, question, exact_up_to):
-        rows = _by_index(cursor, question, _faces_of_one_event)
+        rows = _by_index(cursor, question, _faces_of_one_event, FIRST_CANDIDATES)
     if rows is None:
         candidates = question.limit or None
         cursor.execute(queries("search")["faces_within"], question.parameters(candidates))
@@ -134,13 +136,16 @@ def _exact(cursor: Any, question: Question) -> list[Match]:
 Rows = list[Sequence[Any]]
 
 
-def _by_index(cursor: Any, question: Question, distinct: Callable[[Rows], Rows]) -> Rows | None:
+def _by_index(
+    cursor: Any, question: Question, distinct: Callable[[Rows], Rows], first: int
+) -> Rows | None:
     """The answer by the index; None where it would have to look at too much of it.
 
     Args:
         distinct: Leaves of the rows, faces by distance, those that are an answer.
+        first: How many faces to ask for at first.
     """
-    candidates = max(FIRST_CANDIDATES, 4 * question.limit)
+    candidates = first
     iterative = _has_iterative_scan(cursor)
     while candidates <= (MOST_CANDIDATES if iterative else _LARGEST_EF_SEARCH):
         _let_index_reach(cursor, candidates, iterative)

@@ -266,13 +266,19 @@ class Repository(Reindexing):
 
         Args:
             events: At least one, all of one pipeline and fingerprint.
+
+        Returns:
+            (0, 0) where there are no faces.
         """
         with self._search("sampling", events) as cursor:
             drawn = draw_cohort(cursor, events, size, min_quality)
         return np.stack(drawn) if drawn else np.zeros((0, 0), np.float32)
 
     def count_faces(self, events: Sequence[Event], min_quality: float = 0) -> int:
-        """How many faces the events, at least one and all of one pipeline, are searched among."""
+        """How many faces the events hold, at least one and all of one pipeline.
+
+        Those of photos that are gone count, and of one in two events twice.
+        """
         with self._search("counting", events) as cursor:
             return count_faces(cursor, events, min_quality)
 

@@ -30,8 +30,14 @@ REPO = Path(__file__).resolve().parent.parent.parent
 
 CACHE = REPO / ".cache" / "evaluation"
 
-SOURCES = ("geometry.py", "images/colour.py", "images/decode.py", "inference", "portraits.py")
-"""In the package: what decides which vector a photo gets."""
+SOURCES = (
+    "calibration/quality-dlib.json",
+    "geometry.py",
+    "images",
+    "inference",
+    "portraits.py",
+)
+"""In the package: what decides which vector and quality a photo gets."""
 
 Floats = NDArray[np.float32]
 

@@ -19,10 +19,9 @@ INTRODUCTION = """\
 # How right facefind is
 
 This page is made by `scripts/evaluate all`, each part by its own command; the figures are in
-[accuracy.json](accuracy.json) beside it. The photos are development photos with ground truth that are not part of
-this repository (`--data`): 224 photos with face boxes, six albums with 57 people, and 3,713 photos of 1,782
-people of Labeled Faces in the Wild (LFW). Times were measured on an otherwise idle machine where the part says
-nothing else; all other figures repeat exactly.
+[accuracy.json](accuracy.json) beside it. The photos are development photos with ground truth that
+are not part of this repository (`--data`): 224 photos with face boxes, six albums with 57 people,
+and 3,713 photos of 1,782 people of Labeled Faces in the Wild (LFW).
 """
 
 
@@ -66,7 +65,7 @@ def _measured_with() -> dict[str, Any]:
     from facefind.inference import weights
     from facefind.settings import load_settings
 
-    models_dir = load_settings({}, {}).models_dir
+    models_dir = load_settings({}, os.environ).models_dir
     return {
         "commit": _commit(),
         "date": datetime.now(timezone.utc).date().isoformat(),

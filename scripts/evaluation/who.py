@@ -185,7 +185,7 @@ def _judged(portrait: Row, photos: dict[str, Row]) -> tuple[set[str], set[str]]:
 def _count(score: Score, portrait: Row, photos: dict[str, Row], answer: Row) -> None:
     shown, complete = _judged(portrait, photos)
     score.portraits += 1
-    score.unreadable_portraits += not answer
+    score.unreadable_portraits += not answer.get("portraits")
     named = {Path(match["photo"]).name for match in answer.get("matches", [])}
     score.right += len(named & shown)
     score.wrong += len(named & complete - shown)

@@ -198,6 +198,16 @@ def test_disk_full_leaves_no_half_file_and_the_next_run_goes_on(
     assert (report.written, report.kept) == (1, 1)
 
 
+def test_an_album_that_had_to_be_named_otherwise_stays_too(out: Path, photos: list[Path]) -> None:
+    out.mkdir()
+    (out / "Ann").write_text("by hand")
+    write(out, photos, Ann=[0, 1])
+    before = tree(out)
+    assert "Ann (2)/IMG_1.png" in before
+    write_albums(out, {}, photos=searched(photos), keep={"Ann"})
+    assert tree(out) == before
+
+
 def test_damaged_record_is_refused(out: Path, photos: list[Path]) -> None:
     write(out, photos, Ann=[0])
     (out / RECORD_NAME).write_text("[1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -116,12 +117,25 @@ def test_a_calibrated_pipeline_answers_with_probabilities(
 
 
 def test_the_users_distance_decides_alone(store: ListedStore, calibration: Calibration) -> None:
-    reach = reach_of(calibration, None, max_distance=1.4, certainty="strict")
+    reach = reach_of(calibration, None, max_distance=1.4)
     assert reach == Reach(1.4)
+    with pytest.raises(UsageError, match="decides alone"):
+        reach_of(calibration, None, max_distance=1.4, certainty="strict")
     found = asked(store, calibration).photos(Probe(PERSON), reach)
     assert [str(match.photo) for match in found] == ["a", "b", "c"]
     assert found[2].probability is not None
     assert found[2].probability < 0.5
+
+
+def test_the_scope_reaches_the_store(store: ListedStore, calibration: Calibration) -> None:
+    after, before = (datetime(2026, 5, day, tzinfo=timezone.utc) for day in (1, 2))
+    scope = Scope([event("party")], after, before, 0.25)
+    gallery = Gallery(store, scope, calibration)
+    for reach in (reach_of(calibration, None), Reach(0.5)):
+        store.asked.clear()
+        gallery.photos(Probe(PERSON), reach)
+        asked_for = (store.asked["after"], store.asked["before"], store.asked["min_quality"])
+        assert asked_for == (after, before, 0.25)
 
 
 def test_certainty_is_the_calibrations(calibration: Calibration) -> None:
