@@ -82,20 +82,20 @@ def portrait_sets(folder: Path) -> tuple[list[PortraitSet], list[FailedPortrait]
     """
     if not folder.is_dir():
         raise UsageError(f"The portraits folder {folder} is not a folder.")
-    people: dict[str, list[Path]] = defaultdict(list)
+    people: dict[str, dict[Path, Path]] = defaultdict(dict)
     failed: list[FailedPortrait] = []
 
     def fail(path: Path, reason: str) -> None:
         failed.append(FailedPortrait(path, f"{path}: {reason}"))
 
-    for picture in images.discover([folder], on_error=fail):
-        people[person_of(picture, folder)].append(picture)
+    for _, picture in images.discover_apart(folder, on_error=fail):
+        people[person_of(picture, folder)].setdefault(picture.resolve(), picture)
     if not people and not failed:
         raise UsageError(
             f"There are no pictures in {folder}.",
             "Put one portrait per person there, named after the person.",
         )
-    return [PortraitSet(name, tuple(pictures)) for name, pictures in sorted(people.items())], failed
+    return [PortraitSet(name, tuple(people[name].values())) for name in sorted(people)], failed
 
 
 def person_of(path: Path, folder: Path) -> str:

@@ -131,11 +131,14 @@ class Limit(NamedTuple):
 
 
 class Decided(NamedTuple):
-    """What a given distance decides: the shares of mates and of strangers within it."""
+    """What a given distance decides: the shares of mates and of strangers within it.
+
+    That of strangers is None where they are too many to have been counted that far.
+    """
 
     distance: float
     tar: float
-    far: float
+    far: float | None
 
 
 class BadPair(NamedTuple):
@@ -189,9 +192,18 @@ def find_labelled(folder: Path) -> Labelled:
         UsageError: It is no such folder, or holds photos of fewer than two people.
     """
     unlisted: list[Unused] = []
-    found = images.discover([folder], on_error=lambda *what: unlisted.append(Unused(*what)))
-    inside = [(path, path.relative_to(folder).parts) for path in found]
-    photos = tuple(LabelledPhoto(path, parts[0]) for path, parts in inside if len(parts) > 1)
+    photos: list[LabelledPhoto] = []
+    outside: list[Path] = []
+
+    def fail(path: Path, reason: str) -> None:
+        unlisted.append(Unused(path, reason))
+
+    # Each by a walk of its own: one file that is linked to from two folders belongs to both.
+    for entry, path in images.discover_apart(folder, on_error=fail):
+        if entry == path:
+            outside.append(path)
+        else:
+            photos.append(LabelledPhoto(path, entry.name))
     people = sorted({photo.person for photo in photos})
     if not people:
         raise UsageError(f"{folder} has no photos in folders of people.", LAYOUT)
@@ -201,8 +213,7 @@ def find_labelled(folder: Path) -> Labelled:
             "apart from.",
             LAYOUT,
         )
-    outside = tuple(path for path, parts in inside if len(parts) == 1)
-    return Labelled(photos, outside, tuple(unlisted))
+    return Labelled(tuple(photos), tuple(outside), tuple(unlisted))
 
 
 def look(photos: Sequence[LabelledPhoto], finder: FaceFinder, progress: Progress = iter) -> Seen:
@@ -292,7 +303,8 @@ def _smallest(pairs: Pairs) -> Limit | None:
 def _decided(pairs: Pairs, distance: float | None) -> Decided | None:
     if distance is None or not len(pairs.genuine) or not pairs.impostors:
         return None
-    return Decided(distance, pairs.tar(distance), pairs.far(distance))
+    far = pairs.far(distance) if pairs.keeps_all_within(distance) else None
+    return Decided(distance, pairs.tar(distance), far)
 
 
 def _worst(seen: Seen, pairs: Pairs) -> tuple[BadPair, ...]:

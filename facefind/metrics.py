@@ -67,9 +67,15 @@ class Pairs:
     def far(self, threshold: float) -> float:
         """The share of strangers within a distance; NaN without strangers.
 
-        Beyond the farthest kept stranger it is a lower bound.
+        Where `keeps_all_within` says no it is a lower bound.
         """
         return _share(int(np.searchsorted(self.impostor, threshold, "right")), self.impostors)
+
+    def keeps_all_within(self, threshold: float) -> bool:
+        """Whether every stranger within a distance is kept, so that they can be counted."""
+        return len(self.impostor) == self.impostors or bool(
+            len(self.impostor) and threshold < self.impostor[-1]
+        )
 
     def with_equal_pairs(self) -> Pairs:
         """The same with every pair of mates counting the same, as most publications have it."""
@@ -145,14 +151,15 @@ def threshold_at_far(pairs: Pairs, far: float) -> float | None:
     """The largest distance that accepts no more than a share `far` of the strangers.
 
     None where fewer than `FEWEST_FALSE` pairs would stand behind it, where that many are not kept,
-    and where they include photos without a face.
+    where they include photos without a face, and where more are at distance 0.
     """
     # One part in 10^12 is for the rounding of the product.
     allowed = int(np.floor(far * pairs.impostors * (1 + 1e-12)))
     if allowed < FEWEST_FALSE or allowed >= len(pairs.impostor):
         return None
     refused = pairs.impostor[allowed]
-    return float(np.nextafter(refused, np.float32(-1))) if np.isfinite(refused) else None
+    within = np.isfinite(refused) and refused > 0
+    return float(np.nextafter(refused, np.float32(-1))) if within else None
 
 
 def tar_at_far(pairs: Pairs, far: float) -> float | None:
@@ -177,8 +184,7 @@ def equal_error(pairs: Pairs) -> EqualError | None:
     for side in (pairs.genuine, pairs.impostor):
         place = bisect_left(side, True, key=crossed)
         here = min(here, float(side[place])) if place < len(side) else here
-    beyond = len(pairs.impostor) < pairs.impostors and here > pairs.impostor[-1]
-    if beyond or not np.isfinite(here):
+    if not np.isfinite(here) or not pairs.keeps_all_within(here):
         return None
     below = float(np.nextafter(np.float32(here), np.float32(-1)))
     rates = [(pairs.far(t), 1 - pairs.tar(t), t) for t in (here, below)]
@@ -192,7 +198,8 @@ def accuracy_by_folds(pairs: Pairs, folds: int = 10, seed: int = 0) -> Accuracy 
     The people are dealt into folds. For each, the threshold that decides best among the pairs of
     the other people judges the pairs with one or two people of the fold. Mates and strangers weigh
     the same, as in the protocol of Labeled Faces in the Wild (G. Huang et al., 2007), whatever
-    their numbers. None where there are too few people to choose a threshold on some.
+    their numbers. None where there are too few people to choose a threshold on some, or where too
+    few strangers are kept to judge by it.
     """
     count = int(pairs.people.max(initial=-1)) + 1
     folds = min(folds, count)
@@ -212,6 +219,9 @@ def accuracy_by_folds(pairs: Pairs, folds: int = 10, seed: int = 0) -> Accuracy 
         )
         if threshold is None:
             continue
+        # Strangers that are not kept seem refused, so what decides best may only seem so.
+        if not pairs.keeps_all_within(threshold):
+            return None
         thresholds.append(threshold)
         right = pairs.genuine[~known] <= threshold
         foreign = pairs.impostor[(strangers == held_out).any(axis=1)]

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from facefind import images
+from facefind.binding import with_thorough
 from facefind.errors import PhotoError, StoreError
-from facefind.inference.pipeline import PIPELINES, Pipeline, resolve_settings
+from facefind.inference.pipeline import Pipeline, resolve_settings
 from facefind.inference.protocols import FaceFinder
 from facefind.store.records import EventSummary, Outstanding, Replaced, Succession
 from facefind.types import Event, Face, SettingValue
@@ -149,14 +150,14 @@ def chosen_settings(
         thorough: With the pipeline's settings for that, where ``overrides`` has no others.
 
     Raises:
-        UsageError: No such pipeline or setting, or a value that is wrong.
+        UsageError: No such pipeline or setting, a value that is wrong, or a pipeline that has no
+            thorough way.
     """
     chosen = pipeline or event.pipeline
     known = resolve_settings(chosen, {})
     same = chosen == event.pipeline
     kept = {key: value for key, value in event.settings.items() if same and key in known}
-    more = PIPELINES[chosen].thorough if thorough else {}
-    return chosen, resolve_settings(chosen, {**kept, **more, **overrides})
+    return chosen, resolve_settings(chosen, {**kept, **with_thorough(chosen, overrides, thorough)})
 
 
 def target_of(pipeline: Pipeline) -> Target:
@@ -209,7 +210,7 @@ def reindex(
         left_out = reasons if leave_out_missing else {}
         replaced = store.replace_event(event, begun.successor, left_out)
         if replaced is not None:
-            return _done(event, target, replaced, tally, started)
+            return _report(event, target, "done", tally, replaced, started)
         # An ingest may have added photos while this looked at the others.
         if not todo or not is_there:
             return _not_replaced(event, target, tally, store, started)
@@ -267,12 +268,17 @@ def _tell_dropped(event: Event, dropped: Event | None, tell: Callable[[str], Non
         )
 
 
-def _done(
-    event: Event, target: Target, replaced: Replaced, tally: _Tally, started: float
+def _report(
+    event: Event,
+    target: Target,
+    outcome: Outcome,
+    tally: _Tally,
+    replaced: Replaced,
+    started: float,
 ) -> ReindexReport:
     return ReindexReport(
         event=event.name,
-        outcome="done",
+        outcome=outcome,
         pipeline=target.pipeline,
         was=event.pipeline,
         photos=replaced.photos,
@@ -294,21 +300,9 @@ def _unchanged(
     store: ReindexStore,
     started: float,
 ) -> ReindexReport:
-    summary = store.summary(event.id)
-    return ReindexReport(
-        event=event.name,
-        outcome=outcome,
-        pipeline=target.pipeline,
-        was=event.pipeline,
-        photos=summary.photos,
-        new=tally.new,
-        faces_before=summary.faces,
-        faces_after=summary.faces,
-        carried=0,
-        lost=0,
-        unreadable=tuple(tally.unreadable.values()),
-        seconds=time.monotonic() - started,
-    )
+    now = store.summary(event.id)
+    nothing = Replaced(now.photos, now.faces, now.faces, 0, 0, tuple(tally.unreadable))
+    return _report(event, target, outcome, tally, nothing, started)
 
 
 def _not_replaced(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from facefind.cli.context import App, facefind_command
+from facefind.cli.context import EXIT_FAILED, App, facefind_command
 from facefind.cli.evaluate_command import (
     exit_code,
     percent,
@@ -33,12 +33,13 @@ HEADINGS = ("pipeline", "faces found", "accuracy", "equal error", "mates at 1 %"
 def command(app: App, folder: Path, chosen: tuple[str, ...]) -> int:
     """Measure every pipeline on your own people.
 
-    DIR is as for evaluate. Pipelines whose weights are not here are named and left out. "faces
+    DIR is as for evaluate. Pipelines that cannot run, as their weights are not here, are named and
+    left out; exits with 1 if one of them was asked for by name, otherwise as evaluate does. "faces
     found" are the photos in which the pipeline sees a face; "mates" are the photos of one person
     that are recognised where 1 % or 0.1 % of strangers are mistaken, within "distance" (that of
     0.1 %, else of 1 %).
     """
-    from facefind.errors import WeightsError
+    from facefind.errors import SetupError
     from facefind.evaluation import find_labelled, judge, look
     from facefind.inference.pipeline import PIPELINES, resolve_settings
 
@@ -47,15 +48,16 @@ def command(app: App, folder: Path, chosen: tuple[str, ...]) -> int:
     labelled = find_labelled(folder)
     reports: list[dict[str, Any]] = []
     rows: list[tuple[str, ...]] = []
-    missing: dict[str, WeightsError] = {}
+    missing: dict[str, SetupError] = {}
     code = 0
     for name in chosen or PIPELINES:
         try:
             finder = app.pipeline(name, {})
-        except WeightsError as error:
+            # Some weights are opened at the first photo only.
+            seen = look(labelled.photos, finder, progress(name, app.quiet))
+        except SetupError as error:
             missing[name] = error
             continue
-        seen = look(labelled.photos, finder, progress(name, app.quiet))
         report = judge(seen, finder.spec.threshold)
         if not rows:
             print_left_out(labelled, seen)
@@ -71,7 +73,7 @@ def command(app: App, folder: Path, chosen: tuple[str, ...]) -> int:
         _print_table(rows)
     for name, reason in missing.items():
         click.echo(f"Left out: {name}. {printable(str(reason))}", err=True)
-    return code
+    return EXIT_FAILED if chosen and missing else code
 
 
 def _cells(report: Report) -> tuple[str, ...]:

@@ -35,38 +35,51 @@ def command(app: App, folder: Path, pipeline: str | None, sheet: Path | None) ->
     prominent face. Every two photos are compared. Exits with 1 if photos could not be read or no
     two people could be compared.
     """
-    from facefind.evaluation import draw_worst, find_labelled, judge, look
+    from facefind.evaluation import find_labelled, judge, look
     from facefind.inference.pipeline import DEFAULT_PIPELINE
 
     labelled = find_labelled(folder)
     if sheet is not None:
-        refuse_to_overwrite(sheet, labelled)
+        check_sheet(sheet, labelled)
     finder = app.pipeline(pipeline or DEFAULT_PIPELINE, {})
     seen = look(labelled.photos, finder, progress("evaluate", app.quiet))
     report = judge(seen, finder.spec.threshold)
-    if sheet is not None and report.worst:
-        from facefind import images
-
-        images.save_jpeg(sheet, draw_worst(report))
-    written = sheet if report.worst else None
     print_left_out(labelled, seen)
     _list("No face found, so never recognised", [shown(path) for path in seen.without_face])
-    if app.json:
-        print_json({**report_json(report, finder.spec.name, labelled, seen),
-                    "sheet": str(written) if written else None})  # fmt: skip
-    else:
-        _print(report, finder.spec.name, seen, written)
+    written = None
+    try:
+        written = _save_sheet(sheet, report)
+    finally:
+        # The figures took long: they are told also where there is no picture of them.
+        if app.json:
+            print_json({**report_json(report, finder.spec.name, labelled, seen),
+                        "sheet": str(written) if written else None})  # fmt: skip
+        else:
+            _print(report, finder.spec.name, seen, written)
     return exit_code(labelled, seen, report)
 
 
-def refuse_to_overwrite(sheet: Path, labelled: Labelled) -> None:
-    """A sheet must not take the place of a photo.
+def _save_sheet(sheet: Path | None, report: Report) -> Path | None:
+    """Draws the worst pairs where they are asked for; returns where, None if there are none."""
+    if sheet is None or not report.worst:
+        return None
+    from facefind import images
+    from facefind.evaluation import draw_worst
+
+    images.save_jpeg(sheet, draw_worst(report))
+    return sheet
+
+
+def check_sheet(sheet: Path, labelled: Labelled) -> None:
+    """A sheet must have a folder to lie in and not take the place of a photo.
 
     Raises:
-        UsageError: It would.
+        UsageError: It has none, or it would.
     """
     from facefind.errors import UsageError
 
+    if not sheet.parent.is_dir():
+        raise UsageError(f"{sheet.parent} is not a folder, so {sheet.name} cannot be put there.")
     paths = [*(photo.path for photo in labelled.photos), *labelled.outside]
     if sheet.exists() and any(path.exists() and sheet.samefile(path) for path in paths):
         raise UsageError(f"{sheet} is one of the photos; write the sheet somewhere else.")
@@ -192,8 +205,10 @@ def _figures(report: Report, pipeline: str) -> list[tuple[str, str]]:
         lines.append((name, f"{share}distance {rounded_down(limit.distance)}"))
     if report.own:
         own = report.own
+        strangers = ("too many strangers to count" if own.far is None
+                     else f"{percent(own.far)} of strangers")  # fmt: skip
         lines.append((f"at {pipeline}'s own distance {own.distance:g}",
-                      f"{percent(own.tar)} of mates, {percent(own.far)} of strangers"))  # fmt: skip
+                      f"{percent(own.tar)} of mates, {strangers}"))  # fmt: skip
     return lines
 
 

@@ -93,7 +93,7 @@ def _run(argv: Sequence[str] | None) -> int:
         error.show()
         return 2
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped. What was finished is kept.", err=True)
+        click.echo("Stopped.", err=True)
         return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001  # the program's edge: nothing goes on after it
         click.echo(f"facefind: an unexpected error: {type(error).__name__}: {error}", err=True)

@@ -73,11 +73,14 @@ def command(
         wanted = [chosen_settings(one, pipeline, dict(assignments), thorough) for one in events]
         finders = [load(*settings) for settings in wanted]
         reports: list[ReindexReport] = []
-        for one, finder in zip(events, finders, strict=True):
-            if not stop():
-                reports.append(_reindex(app, store, one, finder, leave_out_missing, stop))
-    if app.json:
-        print_json({"events": [_as_json(report) for report in reports]})
+        try:
+            for one, finder in zip(events, finders, strict=True):
+                if not stop():
+                    reports.append(_reindex(app, store, one, finder, leave_out_missing, stop))
+        finally:
+            # What has moved is told also where a later event cannot.
+            if app.json:
+                print_json({"events": [_as_json(report) for report in reports]})
     if len(reports) < len(events) or any(r.outcome == "interrupted" for r in reports):
         flags = {"--thorough": thorough, "--leave-out-missing": leave_out_missing}
         again = _again(pipeline, event, assignments, [flag for flag in flags if flags[flag]])

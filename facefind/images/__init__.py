@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from facefind.images.decode import decode
-from facefind.images.discover import ALBUMS_RECORD, discover
+from facefind.images.discover import ALBUMS_RECORD, discover, discover_apart
 from facefind.images.draw import draw_faces
 from facefind.images.files import FileContent, read_file, stamp
 from facefind.images.photo import read_photo
@@ -16,6 +16,7 @@ __all__ = [
     "FileContent",
     "decode",
     "discover",
+    "discover_apart",
     "draw_faces",
     "draw_pairs",
     "read_file",

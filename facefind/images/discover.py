@@ -65,6 +65,19 @@ def discover(paths: Iterable[Path], on_error: OnError | None = None) -> Iterator
     return _Walk(on_error or _warn).run(named)
 
 
+def discover_apart(folder: Path, on_error: OnError) -> Iterator[tuple[Path, Path]]:
+    """The picture files of a folder with the entry of it that each is or lies in.
+
+    As `discover`, but each entry is walked on its own: a file that two sub-folders link to is
+    yielded for both.
+
+    Args:
+        folder: Where each entry means something, such as a person.
+        on_error: As for `discover`.
+    """
+    yield from _Walk(on_error).run_apart(folder)
+
+
 def _warn(path: Path, reason: str) -> None:
     _log.warning("%s: %s", path, reason)
 
@@ -99,6 +112,17 @@ class _Walk:
                 yield from self._once(path)
             else:
                 yield from self._folder(path)
+
+    def run_apart(self, top: Path) -> Iterator[tuple[Path, Path]]:
+        files, folders = self._list(top)
+        for file in files:
+            yield file, file
+        for folder in folders:
+            walk = _Walk(self._on_error)
+            # A link that leads back up would make everything this folder's.
+            walk._folders |= self._folders
+            for file in walk.run([(folder, stat.S_IFDIR)]):
+                yield folder, file
 
     def _once(self, path: Path) -> Iterator[Path]:
         real = os.path.realpath(path)

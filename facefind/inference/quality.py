@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from facefind.errors import SetupError
 from facefind.geometry import grey
 from facefind.resources import resource_dir
 from facefind.types import Detection, FloatArray, Image, Quality
@@ -152,10 +153,18 @@ def load(name: str, template: ArrayLike) -> QualityModel:
     Args:
         name: The pipeline's.
         template: (5, 2), where its chips have the landmarks.
+
+    Raises:
+        SetupError: Its file is missing or damaged.
     """
     path = resource_dir("calibration") / f"quality-{name}.json"
-    fitted: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    face, known = (Logistic(**fitted[part]) for part in ("face", "known"))
+    try:
+        fitted: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        face, known = (Logistic(**fitted[part]) for part in ("face", "known"))
+        if not {*face.weights, *known.weights} <= set(Features._fields):
+            raise ValueError("a feature that there is not")
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise SetupError(f"{path} is missing or damaged.", "Install facefind again.") from error
     return QualityModel(face, known, template)
 
 

@@ -97,7 +97,10 @@ def locate(name: str, models_dir: Path) -> Path:
     record = _known(name)
     target = _target(record, models_dir)
     state = weight_state(record, models_dir)
-    if state == "missing" and _unpack(record, models_dir):
+    if state == "missing" and record.archive and (models_dir / record.archive.file).is_file():
+        # Beside a pull, which removes the archive when all of it is taken out.
+        with only_one(_wanted(record, models_dir)):
+            _unpack(record, models_dir)
         state = weight_state(record, models_dir)
     if state == "missing":
         raise WeightsError(

@@ -28,13 +28,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.evaluation.album_ranking import HARD
+
 Row = dict[str, Any]
 
 
 TITLE = "The main job: albums asked about with a portrait"
-
-HARD = "kpop_goface"
-"""The album on which the default embedder is known to fail; never averaged with the others."""
 
 EVERYTHING = ("--max-distance", "2", "--include-low-quality")
 """Options that answer with every photo in which a face was found, nearest first."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import pytest
 from facefind.cli.main import run
 from facefind.errors import WeightsError
 from facefind.inference import archives, weights
+from facefind.inference.download import Wanted, only_one
 from tests.weights_server import HURRIED, Script, served
 
 FINDER, EMBEDDER = b"finder " * 20_000, b"embedder " * 10_000
@@ -191,6 +194,27 @@ def test_an_archive_placed_by_hand_is_used_by_pull_and_stays(place: Place) -> No
 def test_an_archive_placed_by_hand_is_found_where_weights_are_needed(place: Place) -> None:
     place.put("pack.zip", PACK)
     assert weights.locate("embedder", place.models_dir).read_bytes() == EMBEDDER
+
+
+def test_weights_are_waited_for_while_a_pull_takes_them_out_and_removes_the_archive(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = place.put("pack.zip", PACK)
+    known = weights.records()["finder"]
+    with ThreadPoolExecutor(1) as pool:
+        with only_one(weights._wanted(known, place.models_dir)):
+            asked = threading.Event()
+
+            def asking(wanted: Wanted) -> AbstractContextManager[None]:
+                asked.set()
+                return only_one(wanted)
+
+            monkeypatch.setattr(weights, "only_one", asking)
+            located = pool.submit(weights.locate, "finder", place.models_dir)
+            assert asked.wait(10)
+            place.put("finder.onnx", FINDER)
+            path.unlink()
+        assert located.result().read_bytes() == FINDER
 
 
 def test_members_placed_by_hand_are_used(place: Place) -> None:

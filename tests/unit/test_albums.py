@@ -337,6 +337,21 @@ def test_portraits_by_file_and_folder(tmp_path: Path) -> None:
     ]
 
 
+def test_a_portrait_that_two_people_share_is_both_peoples(tmp_path: Path) -> None:
+    folder = tmp_path / "portraits"
+    shared = write_photo(tmp_path / "shared.png", RED)
+    own = write_photo(folder / "Ann" / "own.png", RED)
+    for link, target in (("Bob/us.png", shared), ("Cy/us.png", shared), ("Ann.png", own)):
+        (folder / link).parent.mkdir(exist_ok=True)
+        (folder / link).symlink_to(target)
+    sets, _ = portrait_sets(folder)
+    assert [(person.name, len(person.pictures)) for person in sets] == [
+        ("Ann", 1),
+        ("Bob", 1),
+        ("Cy", 1),
+    ]
+
+
 def test_empty_portraits_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no pictures"):
         portrait_sets(tmp_path)

@@ -68,7 +68,7 @@ def test_another_pipeline_or_setting_is_refused() -> None:
     events = Events({"party": party()})
     with pytest.raises(UsageError, match="pipeline dlib, not clip"):
         bind_event(events, "party", load, "clip")
-    with pytest.raises(UsageError, match=r"detector\.threshold=0\.5, not 0\.6"):
+    with pytest.raises(UsageError, match=r"detector\.threshold=0\.53, not 0\.6"):
         bind_event(events, "party", load, overrides={"detector.threshold": "0.6"})
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from facefind.errors import UsageError
-from facefind.images import ALBUMS_RECORD, discover
+from facefind.images import ALBUMS_RECORD, discover, discover_apart
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(60)
 
@@ -223,6 +223,17 @@ def test_a_linked_photo_is_yielded_where_it_lies(tmp_path: Path) -> None:
     photo = put(tmp_path / "photos" / "a.jpg")
     (tmp_path / "best of" / "a.jpg").symlink_to(photo)
     assert list(discover([tmp_path])) == [photo]
+
+
+def test_entries_walked_apart_share_linked_files_but_not_all_that_is_above(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    own, loose = put(top / "ann" / "a.jpg"), put(top / "loose.jpg")
+    put(top / ".hidden" / "a.jpg")
+    (top / "bob").mkdir()
+    (top / "bob" / "a.jpg").symlink_to(own)
+    (top / "bob" / "up").symlink_to(top, target_is_directory=True)
+    seen = list(discover_apart(top, on_error=lambda *_: None))
+    assert seen == [(loose, loose), (top / "ann", own), (top / "bob", top / "bob" / "a.jpg")]
 
 
 def test_a_link_to_a_hidden_photo_counts(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -13,10 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from facefind import evaluation
 from facefind.cli.context import App
 from facefind.cli.main import run
-from facefind.errors import WeightsError
+from facefind.errors import UnreadablePhoto, WeightsError
 from facefind.evaluation import find_labelled, judge, look
+from facefind.inference.pipeline import PIPELINES
+from facefind.metrics import all_pairs
 from facefind.types import Box, Detection, Face, Image
 from tests.fakes import GREY
 
@@ -112,6 +116,15 @@ def test_folders_without_people_to_tell_apart_are_refused(
         assert "DIR/name/*.jpg" in result.err
 
 
+def test_one_file_in_two_peoples_folders_belongs_to_both(tmp_path: Path) -> None:
+    shared = paint(tmp_path / "shared.png", (9, 9, 9))
+    for name in ("ann", "bob"):
+        (tmp_path / "people" / name).mkdir(parents=True)
+        (tmp_path / "people" / name / "us.png").symlink_to(shared)
+    labelled = find_labelled(tmp_path / "people")
+    assert [photo.person for photo in labelled.photos] == ["ann", "bob"]
+
+
 # The service
 
 
@@ -140,6 +153,21 @@ def test_one_bad_photo_is_one_of_the_worst_pairs_only(tmp_path: Path) -> None:
     assert [p.distance for p in mates] == sorted((p.distance for p in mates), reverse=True)
     assert [p.distance for p in strangers] == sorted(p.distance for p in strangers)
     assert sum(wrong in (pair.one.path, pair.other.path) for pair in mates) == 1
+
+
+def test_strangers_within_the_own_distance_are_told_only_if_all_were_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = look(find_labelled(paint_people(tmp_path)).photos, MeanColour())
+    report = judge(seen, 0.5)
+    assert report.own is not None
+    assert report.own.far is not None
+    assert report.own.far > 0.1
+    monkeypatch.setattr(evaluation, "all_pairs", partial(all_pairs, kept=20))
+    report = judge(seen, 0.5)
+    assert report.own is not None
+    assert report.own.tar == pytest.approx(1.0)
+    assert report.own.far is None
 
 
 # The commands
@@ -239,6 +267,93 @@ def test_evaluate_writes_the_worst_pairs_as_a_picture(
     result = cli("evaluate", folder, "--sheet", photo)
     assert (result.code, photo.read_bytes()) == (2, before)
     assert "is one of the photos" in result.err
+
+
+def test_a_sheet_without_a_folder_is_refused_before_the_first_photo(
+    cli: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Image] = []
+    monkeypatch.setattr(MeanColour, "find_faces", lambda _, image: looked.append(image))
+    folder = paint_people(tmp_path / "people")
+    result = cli("evaluate", folder, "--sheet", tmp_path / "none" / "sheet.jpg")
+    assert (result.code, result.out, looked) == (2, "", [])
+    assert "none is not a folder, so sheet.jpg cannot be put there" in result.err
+
+
+def test_figures_are_told_although_the_sheet_cannot_be_made(
+    cli: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_: object) -> Image:
+        raise UnreadablePhoto("1.png: no such file")
+
+    monkeypatch.setattr(evaluation, "draw_worst", gone)
+    folder, sheet = paint_people(tmp_path / "people"), tmp_path / "sheet.jpg"
+    result = cli("evaluate", folder, "--sheet", sheet)
+    assert (result.code, sheet.exists()) == (1, False)
+    assert "equal error rate" in result.out
+    assert "sheet.jpg" not in result.out
+    assert "1.png: no such file" in result.err
+    result = cli("evaluate", folder, "--sheet", sheet, "--json")
+    assert (result.code, json.loads(result.out)["sheet"]) == (1, None)
+
+
+def test_ctrl_c_promises_nothing_that_evaluate_does_not_keep(
+    cli: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> list[Face]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(MeanColour, "find_faces", interrupted)
+    result = cli("evaluate", paint_people(tmp_path / "people"))
+    assert (result.code, result.out, result.err) == (130, "", "\nStopped.\n")
+
+
+def test_evaluate_says_where_strangers_are_too_many_to_count(
+    cli: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "all_pairs", partial(all_pairs, kept=0))
+    folder = paint_people(tmp_path / "people")
+    result = cli("evaluate", folder)
+    assert result.code == 0
+    assert "100.0 % of mates, too many strangers to count" in result.out
+    assert "accuracy" not in result.out
+    own = json.loads(cli("evaluate", folder, "--json").out)["own_threshold"]
+    assert own == {"distance": 0.1, "tar": 1.0, "far": None}
+
+
+def test_evaluate_where_many_strangers_look_the_same(
+    cli: Callable[..., Result], tmp_path: Path
+) -> None:
+    for number in range(12):
+        paint(tmp_path / "people" / f"{number}" / "1.png", (200, 0, 0))
+    result = cli("evaluate", tmp_path / "people")
+    assert result.code == 0
+    assert "-0.0" not in result.out
+    assert "--max-distance" not in result.out
+
+
+def test_compare_pipelines_keeps_the_rows_of_those_that_can_run(
+    cli: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Damaged(MeanColour):
+        def find_faces(self, image: Image) -> list[Face]:
+            raise WeightsError("The network is damaged.")
+
+    def second_is_damaged(self: App, name: str, values: object) -> MeanColour:
+        kind = Damaged if name == "clip" else MeanColour
+        return kind(SimpleNamespace(name=name, threshold=None))
+
+    monkeypatch.setattr(App, "pipeline", second_is_damaged)
+    folder = paint_people(tmp_path / "people")
+    result = cli("compare-pipelines", folder)
+    rows = result.out.splitlines()[1:]
+    assert result.code == 0
+    assert [row.split()[0] for row in rows] == [name for name in PIPELINES if name != "clip"]
+    assert "Left out: clip. The network is damaged." in result.err
+    asked = cli("compare-pipelines", folder, "--pipeline", "dlib", "--pipeline", "clip")
+    assert asked.code == 1
+    assert [row.split()[0] for row in asked.out.splitlines()[1:]] == ["dlib"]
+    assert cli("compare-pipelines", folder, "--pipeline", "clip").code == 2
 
 
 def test_compare_pipelines_is_one_table_and_names_missing_weights(

@@ -130,6 +130,13 @@ def test_rates_that_too_few_pairs_stand_behind_are_not_told() -> None:
     assert tar_at_far(pairs, 0.99 * pairs.measurable_far) is None
 
 
+def test_a_limit_below_every_distance_is_none() -> None:
+    # 66 pairs of strangers, all at distance 0: none but all can be let in.
+    pairs = line({str(n): [0.0] for n in range(12)})
+    assert threshold_at_far(pairs, 0.5) is None
+    assert tar_at_far(pairs, 0.5) is None
+
+
 def test_equal_error_is_where_the_rates_cross() -> None:
     pairs = crowd()
     found = equal_error(pairs)
@@ -195,6 +202,19 @@ def test_strangers_that_are_not_kept_count_as_refused() -> None:
     part = all_pairs(vectors, owners.tolist(), kept=2000)
     assert accuracy_by_folds(part) == accuracy_by_folds(whole)
     assert equal_error(part) == equal_error(whole)
+
+
+def test_accuracy_beyond_the_strangers_that_are_kept_is_not_known() -> None:
+    random = np.random.default_rng(5)
+    owners = np.repeat(np.arange(100), 4)
+    vectors = random.normal(size=(100, 8))[owners] + 0.9 * random.normal(size=(400, 8))
+    whole = accuracy_by_folds(all_pairs(vectors, owners.tolist()))
+    part = all_pairs(vectors, owners.tolist(), kept=8000)
+    assert whole is not None
+    assert whole.threshold > part.impostor[-1]
+    assert accuracy_by_folds(part) is None
+    assert part.keeps_all_within(float(part.impostor[-2]))
+    assert not part.keeps_all_within(whole.threshold)
 
 
 # Intervals

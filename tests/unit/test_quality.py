@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from facefind.errors import SetupError
 from facefind.inference import quality
 from facefind.inference.embedders.dlib_resnet import TEMPLATE
 from facefind.inference.pipeline import PIPELINES, Pipeline, resolve_settings
@@ -190,6 +192,27 @@ def test_the_shipped_model_thinks_well_of_ordinary_faces_and_poorly_of_doubtful_
     assert ladder == sorted(ladder, reverse=True)
     assert len(set(ladder)) == len(ladder)
     assert value(100, 0.9, textured(2), 0.3) < value(100, 0.9, textured(2), 0.1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "{",
+        "[]",
+        "{}",
+        '{"face": {"intercept": 1}, "known": {"intercept": 1, "weights": {}}}',
+        '{"face": {"intercept": 1, "weights": {}}, "known": {"intercept": 1, "weights": {"a": 1}}}',
+    ],
+)
+def test_a_model_that_cannot_be_read_is_a_setup_error(
+    text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quality, "resource_dir", lambda _: tmp_path)
+    if text is not None:
+        (tmp_path / "quality-dlib.json").write_text(text)
+    with pytest.raises(SetupError, match=r"quality-dlib\.json is missing or damaged"):
+        quality.load("dlib", TEMPLATE)
 
 
 def test_the_shipped_model_uses_only_features_there_are_with_the_signs_allowed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 
 import pytest
 
@@ -55,3 +56,13 @@ def test_files_of_one_archive_agree_about_it() -> None:
     assert len(about) == 1
     assert all(re.fullmatch(r"[0-9a-f]{64}", record.sha256 or "") for record in archived)
     assert all(record.url.endswith(record.archive.file) for record in archived if record.archive)
+
+
+def test_files_that_come_by_one_download_have_one_licence() -> None:
+    # Who accepts the terms of one accepts those of all that comes with it.
+    agreed = defaultdict(set)
+    downloaded = [record for record in weights.records().values() if record.url]
+    for record in downloaded:
+        agreed[record.url].add((record.licence, record.licence_url, record.terms))
+    assert 0 < len(agreed) < len(downloaded)
+    assert {url: terms for url, terms in agreed.items() if len(terms) > 1} == {}

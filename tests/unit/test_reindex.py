@@ -183,6 +183,8 @@ def test_thorough_is_a_set_of_settings_and_typed_ones_win() -> None:
     key = next(iter(thorough))
     _, settings = chosen_settings(event, None, {key: str(DEFAULTS[key])}, thorough=True)
     assert settings[key] == DEFAULTS[key]
+    with pytest.raises(UsageError, match=f"{WIDE} has no thorough way"):
+        chosen_settings(event, WIDE, {}, thorough=True)
 
 
 # Counterparts
@@ -273,6 +275,26 @@ def test_json_alone_on_stdout(cli: Callable[..., Result], tmp_path: Path) -> Non
             "unreadable": [],
         },
     )  # fmt: skip
+
+
+def test_json_tells_what_has_moved_before_the_error_that_ends_the_run(
+    cli: Callable[..., Result], store: OneEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Event(2, "wedding", NARROW, "old", DEFAULTS)
+    monkeypatch.setattr(OneEvent, "events", lambda self: [self.visible, other])
+    replace_event = store.replace_event
+
+    def only_party(event: Event, successor: Event, left_out: Mapping[int, str]) -> Replaced | None:
+        if event == other:
+            raise StoreError("The connection was lost.")
+        return replace_event(event, successor, left_out)
+
+    monkeypatch.setattr(store, "replace_event", only_party)
+    stopped = cli("--pipeline", WIDE, "--json")
+    assert stopped.code == 2
+    moved = json.loads(stopped.out)["events"]
+    assert [(report["event"], report["outcome"]) for report in moved] == [("party", "done")]
+    assert "The connection was lost." in stopped.err
 
 
 def test_unreadable_photos_are_listed_with_what_to_do(

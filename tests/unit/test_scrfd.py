@@ -87,6 +87,14 @@ def test_decode_knows_each_strides_anchors(stride: int, row: int, column: int, a
     assert face.box == pytest.approx(Box(x, y, 2 * stride, 2 * stride))
 
 
+@pytest.mark.parametrize("reach", [(1.0, 1.0, -1.0, 1.0), (1.0, -2.0, 1.0, 1.0)])
+def test_decode_drops_boxes_without_a_size(reach: tuple[float, ...]) -> None:
+    answer = Answer(64)
+    answer.put(1, 1, score=0.9, reach=reach)
+    answer.put(6, 6, score=0.75)
+    assert [face.score for face in decode(answer.outputs, 64, threshold=0.5, iou=0.4)] == [0.75]
+
+
 def test_decode_takes_scores_from_the_threshold_on() -> None:
     answer = Answer(64)
     answer.put(1, 1, score=0.5)

@@ -98,4 +98,6 @@ def _decode_stride(
     reach = distance[anchors] * stride
     boxes = np.concatenate((corner - reach[:, :2], reach[:, :2] + reach[:, 2:]), axis=1)
     landmarks = corner[:, np.newaxis] + kps[anchors].reshape(-1, 5, 2) * stride
-    return score[anchors, 0], boxes, landmarks
+    # The network may give distances below 0; what has no size is no face.
+    real = ~(boxes[:, 2:] <= 0).any(axis=1)
+    return score[anchors, 0][real], boxes[real], landmarks[real]
