@@ -71,6 +71,16 @@ def shift_detection(detection: Detection, x: float, y: float) -> Detection:
     )
 
 
+def mirror_detection(detection: Detection, width: float) -> Detection:
+    """A detection in the mirror image of a picture of that width, in the picture itself."""
+    box, points = detection.box, detection.landmarks
+    if points is not None:
+        # What is on the image's left in one is on its right in the other.
+        points = np.array((width, 0), np.float32) + points[[1, 0, 2, 4, 3]] * (-1, 1)
+        points = points.astype(np.float32)
+    return Detection(Box(width - box.x - box.w, box.y, box.w, box.h), detection.score, points)
+
+
 def turn(image: Image, quarter_turns: int) -> Image:
     """The picture turned anticlockwise by ``quarter_turns`` times 90 degrees."""
     return np.ascontiguousarray(np.rot90(image, quarter_turns))

@@ -177,8 +177,12 @@ def equal_error(pairs: Pairs) -> EqualError | None:
     if not len(pairs.genuine) or not pairs.impostors:
         return None
 
+    def refused_at(threshold: float) -> float:
+        # A sum of weights need not reach 1 to the last bit.
+        return round(1 - pairs.tar(threshold), 12)
+
     def crossed(threshold: float) -> bool:
-        return pairs.far(threshold) >= 1 - pairs.tar(threshold)
+        return pairs.far(threshold) >= refused_at(threshold)
 
     here = float("inf")
     for side in (pairs.genuine, pairs.impostor):
@@ -187,7 +191,7 @@ def equal_error(pairs: Pairs) -> EqualError | None:
     if not np.isfinite(here) or not pairs.keeps_all_within(here):
         return None
     below = float(np.nextafter(np.float32(here), np.float32(-1)))
-    rates = [(pairs.far(t), 1 - pairs.tar(t), t) for t in (here, below)]
+    rates = [(pairs.far(t), refused_at(t), t) for t in (here, below)]
     far, refused, threshold = min(rates, key=lambda rate: abs(rate[0] - rate[1]))
     return EqualError((far + refused) / 2, threshold)
 

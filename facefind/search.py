@@ -27,6 +27,11 @@ UNCALIBRATED_LIMIT = 5
 COHORT = 2000
 """Faces that a candidate is judged against, at most."""
 
+TWICE = 0.25
+"""L2 distance up to which a second face in a photo is surely the person once more: in a mirror, a
+collage, on a poster. Of the calibrated pipeline: of 6.8 million pairs of different people in LFW none
+is that near, of two photos of one person a quarter."""
+
 MOST_CANDIDATES = 20_000
 """Faces within reach that are judged, the nearest first."""
 
@@ -161,7 +166,7 @@ class Gallery:
     @property
     def twice(self) -> float:
         """L2 distance up to which a second face in a photo is surely the same person's; 0: none."""
-        return self._calibration.twice if self._calibration else 0.0
+        return TWICE if self._calibration else 0.0
 
     def faces(self, probe: Probe, reach: Reach) -> list[Match]:
         """Every face within reach, nearest first.

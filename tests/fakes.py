@@ -152,7 +152,8 @@ class ListedStore:
     ) -> list[Match]:
         self.asked = {"max_distance": max_distance, "limit": limit, "probe": probe}
         self.asked |= {"after": after, "before": before, "min_quality": min_quality}
-        return self.matches
+        near = [face.match for face in self.faces if face.match.distance <= (max_distance or 0)]
+        return self.matches + near
 
     def faces_within(
         self,

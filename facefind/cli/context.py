@@ -51,6 +51,11 @@ class App:
         return bool(self.flags.get("quiet"))
 
     @property
+    def verbose(self) -> bool:
+        """More than most want to know."""
+        return bool(self.flags.get("verbose"))
+
+    @property
     def debug(self) -> bool:
         """Tracebacks, and every log line."""
         return bool(self.flags.get("debug"))
@@ -69,8 +74,7 @@ class App:
 
     def start_logging(self) -> None:
         """Sends log lines to stderr, as many as asked for."""
-        verbose = bool(self.flags.get("verbose"))
-        level = logging.DEBUG if self.debug else logging.INFO if verbose else logging.WARNING
+        level = logging.DEBUG if self.debug else logging.INFO if self.verbose else logging.WARNING
         logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
         if not self.debug:
             # Pillow narrates every chunk of every file; what matters comes as an exception.

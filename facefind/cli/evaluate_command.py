@@ -217,6 +217,10 @@ def rounded_down(distance: float) -> str:
     return f"{math.floor(distance * 1000) / 1000:.3f}"
 
 
+MOST_USEFUL = 0.05
+"""Share of strangers let in from which on a distance is no advice."""
+
+
 def _advice(report: Report) -> str:
     """What to do with the figures."""
     wanted = report.limits[-1]
@@ -227,9 +231,10 @@ def _advice(report: Report) -> str:
             f"{report.strangers} pairs of strangers are too few to measure {nominal(wanted.far)} "
             f"false accepts, which takes {report.strangers_needed(wanted.far)}. "
         )
-        if report.smallest is None or report.smallest.distance is None:
+        smallest = report.smallest
+        if smallest is None or smallest.distance is None or smallest.far > MOST_USEFUL:
             return f"{opening}Add photos of more people."
-        chosen = report.smallest
+        chosen = smallest
     assert chosen.distance is not None
     distance = rounded_down(chosen.distance)
     return (

@@ -33,7 +33,7 @@ def command(app: App, event: str | None) -> int:
     if not rows:
         click.echo("Nothing has been ingested yet. Start with: facefind ingest FOLDER")
     for row in rows:
-        _print_event(row)
+        _print_event(row, verbose=app.verbose)
     return 0
 
 
@@ -53,12 +53,12 @@ def _describe(store: Repository, event: Event) -> dict[str, Any]:
     }
 
 
-def _print_event(row: dict[str, Any]) -> None:
-    settings = " ".join(f"{key}={value}" for key, value in row["settings"].items())
+def _print_event(row: dict[str, Any], *, verbose: bool) -> None:
+    settings = [f"{key}={value}" for key, value in row["settings"].items()] if verbose else []
     click.echo(
         f'Event "{printable(row["event"])}": {plural(row["photos"], "photo")}, '
         f"{plural(row['faces'], 'face')}, {len(row['failed'])} failed, {row['missing']} gone"
     )
-    click.echo(f"  pipeline {row['pipeline']} {settings}")
+    click.echo(" ".join(["  pipeline", row["pipeline"], *settings]))
     for failure in row["failed"]:
         click.echo(f"  not read: {shown(failure['path'])}: {printable(failure['reason'])}")

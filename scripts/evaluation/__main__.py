@@ -21,7 +21,7 @@ from scripts.evaluation import report
 
 REPO = Path(__file__).resolve().parent.parent.parent
 
-COMMANDS = ("detection", "quality", "recognition", "alignment", "who")
+COMMANDS = ("detection", "size", "rotation", "quality", "recognition", "alignment", "who")
 """Modules of this package in the order of ``docs/accuracy.md``; a docstring is the help."""
 
 

@@ -10,10 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from facefind.inference.detectors.centerface import (
+    THOROUGH,
     CenterFaceDetector,
     CenterFaceSettings,
     decode,
 )
+from facefind.inference.options import resolve
 from facefind.types import Box, FloatArray
 
 
@@ -116,8 +118,8 @@ def test_detect_feeds_rgb_unscaled_and_pads_right_and_below_with_black() -> None
 @pytest.mark.parametrize(
     ("height", "width", "inputs"),
     [
-        (8, 20_000, [(32, 1024), (32, 256)]),
-        (20_000, 8, [(1024, 32), (256, 32)]),
+        (8, 20_000, [(32, 3360), (32, 256)]),
+        (20_000, 8, [(3360, 32), (256, 32)]),
         (1, 1, [(32, 32)]),
         (3, 2, [(32, 32)]),
         (4000, 6000, [(704, 1024), (192, 256)]),
@@ -155,3 +157,157 @@ def test_the_second_look_adds_large_faces_only_and_the_better_of_two_stays() -> 
     found = detector.detect(np.zeros((1024, 1024, 3), np.uint8))
     assert [face.score for face in found] == pytest.approx([0.9, 0.8])
     assert [face.box.w for face in found] == pytest.approx([400, 104])
+
+
+UPRIGHT = (0.3, 0.3, 0.3, 0.7, 0.5, 0.5, 0.7, 0.3, 0.7, 0.7)
+"""(y, x) of eyes, nose and corners of the mouth in shares of the box, as in `Planes.points`."""
+
+
+class Scripted:
+    """Answers the n-th run with the n-th planes, and later ones with no face."""
+
+    def __init__(self, *planes: Planes | None) -> None:
+        self.planes = list(planes)
+        self.blobs: list[NDArray[Any]] = []
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        blob = feeds["input.1"]
+        self.blobs.append(blob)
+        planes = self.planes.pop(0) if self.planes else None
+        planes = planes or Planes(blob.shape[2] // 4, blob.shape[3] // 4)
+        return [output[np.newaxis] for output in planes.outputs]
+
+
+def one_face(height: int, width: int, row: int, column: int, heat: float, side: float) -> Planes:
+    """An upright face for an input of that size."""
+    planes = Planes(height // 4, width // 4)
+    planes.put(row, column, heat, side, side)
+    planes.points[:, row, column] = UPRIGHT
+    return planes
+
+
+def test_a_hint_of_a_small_face_in_a_large_photo_is_looked_at_more_closely() -> None:
+    hint = one_face(704, 1024, row=50, column=100, heat=0.12, side=10)
+    # (402, 202) of 1024 pixels is (2355.5, 1183.6) of 6000, in the cell of 400 pixels that begins
+    # at (2000, 800) when the closer look makes 24 pixels of 60, with a margin of 120 around it.
+    found = one_face(256, 256, row=30, column=20, heat=0.8, side=24)
+    network = Scripted(hint, None, found)
+    settings = CenterFaceSettings(closer_look=24)
+    (face,) = CenterFaceDetector(network, settings).detect(np.zeros((4000, 6000, 3), np.uint8))
+    assert network.blobs[2].shape == (1, 3, 256, 256)
+    assert len(network.blobs) == 3
+    # Its middle lies at (82, 122) of the part, which begins at (1880, 680) and is shrunk 2.5 times.
+    assert face.box == pytest.approx(Box(1880 + 205 - 30, 680 + 305 - 30, 60, 60), abs=0.01)
+    assert face.score == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(("row", "column"), [(2, 30), (30, 2)])
+def test_what_a_closer_look_sees_in_its_margin_is_not_its_own(row: int, column: int) -> None:
+    hint = one_face(704, 1024, row=50, column=100, heat=0.12, side=10)
+    cut = one_face(256, 256, row=row, column=column, heat=0.8, side=24)
+    network = Scripted(hint, None, cut)
+    detector = CenterFaceDetector(network, CenterFaceSettings(closer_look=24))
+    assert detector.detect(np.zeros((4000, 6000, 3), np.uint8)) == []
+    assert len(network.blobs) == 3
+
+
+@pytest.mark.parametrize(
+    ("shape", "settings"),
+    [
+        ((4000, 6000, 3), CenterFaceSettings(closer_look=0)),
+        ((4000, 6000, 3), CenterFaceSettings(hint=0.13)),
+        ((1000, 1500, 3), CenterFaceSettings()),
+    ],
+)
+def test_no_closer_look_without_need(
+    shape: tuple[int, int, int], settings: CenterFaceSettings
+) -> None:
+    network = Scripted(one_face(704, 1024, row=50, column=100, heat=0.12, side=10))
+    assert CenterFaceDetector(network, settings).detect(np.zeros(shape, np.uint8)) == []
+    assert len(network.blobs) == 2
+
+
+def test_a_first_look_at_many_pixels_is_had_in_parts() -> None:
+    network = FakeNetwork()
+    settings = resolve(CenterFaceSettings, THOROUGH, "detector.")
+    CenterFaceDetector(network, settings).detect(np.zeros((5800, 8600, 3), np.uint8))
+    sizes = [blob.shape[2] * blob.shape[3] for blob in network.blobs]
+    assert len(sizes) > 2
+    assert max(sizes) < 2_500_000
+    assert sum(sizes) > 5800 * 8600 * (14 / 60) ** 2
+
+
+def test_a_doubtful_face_is_looked_at_in_the_mirror() -> None:
+    doubtful = one_face(1024, 1024, row=100, column=50, heat=0.4, side=40)
+    mirrored = one_face(1024, 1024, row=100, column=255 - 50, heat=0.9, side=40)
+    network = Scripted(doubtful, None, mirrored)
+    image = np.zeros((1024, 1024, 3), np.uint8)
+    image[:, :512] = 200
+    (face,) = CenterFaceDetector(network, CenterFaceSettings(turns=0)).detect(image)
+    assert face.score == pytest.approx(0.9)
+    # Middles of cells mirror onto middles of cells: (50 + .5) * 4 from either edge.
+    assert face.box == pytest.approx(Box(202 - 20, 402 - 20, 40, 40))
+    assert face.landmarks is not None
+    assert face.landmarks[0] == pytest.approx((182 + 12, 382 + 12))
+    assert not network.blobs[2][0, 0, :, :512].any()
+    assert (network.blobs[2][0, 0, :, 512:] == 200).all()
+
+
+@pytest.mark.parametrize("heat", [0.34, 0.54])
+def test_a_face_beyond_doubt_is_not_looked_at_in_the_mirror(heat: float) -> None:
+    network = Scripted(one_face(1024, 1024, row=100, column=50, heat=heat, side=40))
+    detector = CenterFaceDetector(network, CenterFaceSettings(turns=0))
+    detector.detect(np.zeros((1024, 1024, 3), np.uint8))
+    assert len(network.blobs) == 2
+
+
+def lying() -> Planes:
+    """A face whose chin points to the right, as in a photo turned anticlockwise once."""
+    planes = one_face(1024, 1024, row=100, column=50, heat=0.6, side=40)
+    planes.points[:, 100, 50] = (0.7, 0.3, 0.3, 0.3, 0.5, 0.5, 0.7, 0.7, 0.3, 0.7)
+    return planes
+
+
+def test_a_photo_whose_face_lies_on_its_side_is_turned_upright() -> None:
+    upright = one_face(1024, 1024, row=50, column=255 - 100, heat=0.9, side=40)
+    network = Scripted(lying(), None, upright)
+    image = np.zeros((1024, 1024, 3), np.uint8)
+    image[0] = 255
+    (face,) = CenterFaceDetector(network, CenterFaceSettings()).detect(image)
+    assert (network.blobs[2][0, 0, :, -1] == 255).all()  # the top lies on the right now
+    assert face.score == pytest.approx(0.9)
+    assert face.box == pytest.approx(Box(202 - 20, 402 - 20, 40, 40))
+    assert face.landmarks is not None
+    eye, mouth = face.landmarks[0], face.landmarks[3]
+    assert eye == pytest.approx((194, 410))
+    assert mouth == pytest.approx((210, 410))
+
+
+def test_the_photo_stays_as_it_is_where_turning_shows_no_face_upright() -> None:
+    network = Scripted(lying())
+    (face,) = CenterFaceDetector(network, CenterFaceSettings()).detect(
+        np.zeros((1024, 1024, 3), np.uint8)
+    )
+    assert len(network.blobs) == 4
+    assert face.score == pytest.approx(0.6)
+
+
+def test_photos_are_not_turned_where_that_is_switched_off() -> None:
+    network = Scripted(lying())
+    CenterFaceDetector(network, CenterFaceSettings(turns=0)).detect(
+        np.zeros((1024, 1024, 3), np.uint8)
+    )
+    assert len(network.blobs) == 2
+
+
+@pytest.mark.parametrize(("heat", "best"), [(0.8, 0.8), (0.69, 0.6)])
+def test_an_uncertain_upright_face_may_stand_on_its_head(heat: float, best: float) -> None:
+    seen = one_face(1024, 1024, row=100, column=50, heat=0.6, side=40)
+    upside_down = one_face(1024, 1024, row=155, column=205, heat=heat, side=40)
+    network = Scripted(seen, None, upside_down)
+    image = np.zeros((1024, 1024, 3), np.uint8)
+    (face,) = CenterFaceDetector(network, CenterFaceSettings()).detect(image)
+    assert face.score == pytest.approx(best)
+    assert face.landmarks is not None
+    eyes_below_the_mouth = face.landmarks[0, 1] > face.landmarks[3, 1]
+    assert eyes_below_the_mouth == (heat == best)

@@ -75,7 +75,13 @@ def test_resolved_settings_are_complete_typed_and_in_order() -> None:
         "detector.close_up_size",
         "detector.max_enlargement",
         "detector.threshold",
+        "detector.doubt",
         "detector.nms",
+        "detector.smallest_face",
+        "detector.first_look",
+        "detector.closer_look",
+        "detector.hint",
+        "detector.turns",
     ]
     assert settings["detector.threshold"] == 0.7
     assert type(settings["detector.working_size"]) is int

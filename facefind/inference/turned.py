@@ -1,0 +1,41 @@
+"""Photos that lie on their side or stand on their head, told by the landmarks of their faces.
+
+A detector made for upright faces still sees many turned ones, with a lower score, and places most
+of their landmarks where they belong. So the photo itself tells how it must be turned, and no look
+is spent on the many photos that are upright.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facefind.types import Detection, FloatArray
+
+_HINT = 0.2
+"""Score from which a face has a vote. Of 29 photos without a face, 9 show one such hint."""
+
+
+def roll(landmarks: FloatArray) -> float:
+    """Degrees in (-180, 180] by which a face is turned clockwise; 0 when its chin is below."""
+    across = landmarks[3] + landmarks[4] - landmarks[0] - landmarks[1]
+    return float(np.degrees(np.arctan2(-across[0], across[1])))
+
+
+def quarter_turns(face: Detection) -> int:
+    """How often a picture must be turned anticlockwise by 90 degrees to see this face upright."""
+    return 0 if face.landmarks is None else round(roll(face.landmarks) / 90) % 4
+
+
+def votes(faces: Sequence[Detection]) -> NDArray[np.float64]:
+    """The weight, (4,), of the faces that ask for each number of quarter turns.
+
+    Squares of scores are added up, so that a clear face outweighs a few hints.
+    """
+    weights = np.zeros(4)
+    for face in faces:
+        if face.score > _HINT:
+            weights[quarter_turns(face)] += face.score**2
+    return weights

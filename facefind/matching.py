@@ -1,0 +1,392 @@
+"""Matching: from distances to the probability that a face is the person asked about.
+
+A distance alone says little: in a crowd of lookalikes strangers come near, elsewhere mates stay
+far. So each distance is first judged against the strangers around both faces (adaptive symmetric
+normalisation; S. Cumani et al., "Comparison of speaker recognition approaches for real
+applications", 2011): ``-((d - mq) / sq + (d - mc) / sc) / 2``, where m and s are the mean and the
+deviation of the distances from the probe, and from the candidate, to their nearest strangers. The
+strangers are faces of the library, each person once, and points drawn from a density of faces, so
+that one answers as well in an event of one person as in an event of a thousand.
+
+Then faces speak for one another (query expansion, from both sides; O. Chum et al., "Total Recall",
+2007): the score of a candidate becomes the mean over the faces that are surely the probe's and
+those that are surely the candidate's. A logistic regression makes a probability of it. Its prior
+falls with the number of faces searched, so that a probability means the same in every event.
+
+Nothing here depends on chance: equal questions get equal answers. All vectors are of unit length,
+all distances L2.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facefind.errors import SetupError
+from facefind.resources import resource_dir
+from facefind.types import FloatArray
+
+BLOCK = 512
+"""Candidates whose distances exist at one time."""
+
+MOST_SURE = 50
+"""Faces, at most, that speak for the probe."""
+
+MOST_NEIGHBOURS = 20
+"""Faces, at most, that speak for a candidate."""
+
+MOST_WITNESSES = 2000
+"""Candidates, the best first, that may speak for another."""
+
+HIGHEST_SCORE = 12.0
+"""Scores above are cut: the same picture twice is no better evidence than two pictures."""
+
+SAME_PICTURE = 0.15
+"""L2 distance up to which two faces are taken for one picture, so that they are one witness."""
+
+FEWEST = 16
+"""Faces from which on the prior falls: smaller events were not fitted on."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Faces that may be the person asked about.
+
+    Attributes:
+        vectors: (N, D) float32, unit embeddings.
+        qualities: (N,) float32, 0..1; NaN where unknown.
+        photos: (N,) int64, tells the faces of one photo from those of another.
+    """
+
+    vectors: FloatArray
+    qualities: FloatArray
+    photos: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """What was fitted for one pipeline; see `load_calibration`.
+
+    Attributes:
+        pipeline: Whose embeddings.
+        radius: L2 distance between unit embeddings beyond which no face reaches `loose`.
+        default, strict, loose: Probabilities from which on a face is taken to be the person's.
+        nearest: How many of the nearest strangers a face is judged by.
+        floor: L2 distance below which a face of the library may be a mate, and so no stranger.
+        pair: The log odds of a score without expansion, less the prior: constant and slope.
+        group: The log odds after expansion, less the prior: weights of `features`.
+        sure: Log odds by `pair` from which on a face speaks for another.
+        means, deviations: The usual range of both in `Surroundings`. What lies outside of it is
+            no usual face, and is not to seem unmistakable because no face comes near it.
+        strangers: (M, D) float32, unit vectors drawn from the density of faces.
+    """
+
+    pipeline: str
+    radius: float
+    default: float
+    strict: float
+    loose: float
+    nearest: int
+    floor: float
+    pair: tuple[float, ...]
+    group: tuple[float, ...]
+    sure: float
+    means: tuple[float, float]
+    deviations: tuple[float, float]
+    strangers: FloatArray
+
+    def enough(self, prior: float) -> float:
+        """The score from which on a face speaks for another, by `log_prior`."""
+        constant, slope = self.pair
+        return (self.sure - constant - prior) / slope
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Density:
+    """A mixture of normal distributions that share one covariance: where faces lie.
+
+    Attributes:
+        shares: (K,) of the parts.
+        means: (K, D).
+        factor: (D, R), the covariance's largest part as ``factor @ factor.T``.
+        rest: (D,) variances that are not in it.
+    """
+
+    shares: FloatArray
+    means: FloatArray
+    factor: FloatArray
+    rest: FloatArray
+
+    def draw(self, count: int) -> FloatArray:
+        """(M, D) unit vectors, M about `count`; always the same ones."""
+        # The stream of this generator never changes, whatever the version of numpy.
+        random = np.random.RandomState(0)
+        parts = np.repeat(self.means, np.rint(self.shares * count).astype(int), axis=0)
+        wide = random.standard_normal((len(parts), self.factor.shape[1]))
+        narrow = random.standard_normal(parts.shape)
+        return _unit(parts + wide @ self.factor.T + narrow * np.sqrt(self.rest))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surroundings:
+    """How far the nearest strangers of some faces are: mean and deviation, (N,) each."""
+
+    mean: FloatArray
+    deviation: FloatArray
+
+    def at(self, rows: Any) -> Surroundings:
+        """Of some of the faces."""
+        return Surroundings(self.mean[rows], self.deviation[rows])
+
+
+class Expanded(NamedTuple):
+    """What is known of N candidates after expansion.
+
+    Attributes:
+        scores: (N,).
+        for_probe: (N,) how many faces spoke for the probe; a face does not for itself.
+        distances: (N,) of the probe, without expansion.
+    """
+
+    scores: FloatArray
+    for_probe: FloatArray
+    distances: FloatArray
+
+
+def load_calibration(pipeline: str) -> Calibration | None:
+    """The calibration that ships for a pipeline; None where there is none.
+
+    Raises:
+        SetupError: Its files are damaged.
+    """
+    folder = resource_dir("calibration")
+    path = folder / f"{pipeline}.json"
+    if not path.is_file():
+        return None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        with np.load(folder / f"{pipeline}.npz") as arrays:
+            density = Density(**{name: arrays[name].astype(np.float32) for name in arrays.files})
+        strangers = density.draw(values.pop("strangers"))
+        for name in ("pair", "group"):
+            values[name] = tuple(values[name].values())
+        for name in ("means", "deviations"):
+            values[name] = tuple(values[name])
+        values.pop("made_by", None)
+        return Calibration(pipeline=pipeline, strangers=strangers, **values)
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise SetupError(f"{path} is damaged.", "Install facefind again.") from error
+
+
+def rescore(
+    probe: FloatArray,
+    candidates: Candidates,
+    cohort: FloatArray,
+    *,
+    faces_in_scope: int,
+    probe_quality: float | None,
+    portraits: int = 1,
+    calibration: Calibration,
+) -> FloatArray:
+    """How likely each candidate is the person of the probe.
+
+    Args:
+        probe: (D,) float32, of unit length.
+        candidates: The faces searched that are within `calibration.radius` of the probe.
+        cohort: (M, D) float32, other faces of the same pipeline: a sample of the searched events
+            first, then of others. May be empty, and may hold the candidates, their mates and the
+            probe themselves.
+        faces_in_scope: How many faces were searched.
+        probe_quality: The best portrait's, 0..1; None where unknown.
+        portraits: How many pictures the probe is the mean of.
+
+    Returns:
+        (N,) float32, probabilities in the candidates' order.
+    """
+    if not len(candidates.vectors):
+        return np.empty(0, np.float32)
+    library = each_person_once(cohort, calibration.floor)
+    question = Question(
+        candidates,
+        surroundings(candidates.vectors, library, calibration),
+        probe,
+        surroundings(probe[None], library, calibration),
+    )
+    prior = log_prior(faces_in_scope)
+    low = _lower_quality(candidates.qualities, probe_quality)
+    rows = features(question.expanded(calibration.enough(prior)), portraits, low)
+    return probability(calibration.group, rows, prior)
+
+
+def features(expanded: Expanded, portraits: int, quality: FloatArray) -> NDArray[np.float64]:
+    """What `Calibration.group` weighs, (N, 6): 1, the score, the logarithm of 1 + the faces that
+    speak for the probe, that of the number of portraits, 1 - the lower quality of the two faces,
+    and their distance.
+    """
+    one = np.ones(len(quality))
+    columns = (
+        one,
+        expanded.scores,
+        np.log1p(expanded.for_probe),
+        one * np.log(portraits),
+        1 - quality,
+        expanded.distances,
+    )
+    return np.stack(columns, axis=1).astype(np.float64)
+
+
+def probability(weights: tuple[float, ...], rows: NDArray[np.float64], prior: float) -> FloatArray:
+    """The logistic regression's answer for each row of features."""
+    odds = np.clip(rows @ np.asarray(weights) + prior, -50, 50)
+    return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
+
+
+def log_prior(faces: int) -> float:
+    """Logarithm of the odds that a face is the person asked about, before it is looked at, but for a
+    constant: of twice as many faces, each is half as likely.
+    """
+    return -float(np.log(max(faces, FEWEST)))
+
+
+def each_person_once(cohort: FloatArray, floor: float) -> FloatArray:
+    """The cohort without faces that are nearer than `floor` to one before them.
+
+    So a person who was photographed a hundred times is one stranger, and not a crowd.
+    """
+    if len(cohort) < 2:
+        return cohort
+    near = np.tril(cohort @ cohort.T > 1 - floor**2 / 2, -1)
+    kept = np.ones(len(cohort), bool)
+    for row in np.flatnonzero(near.any(axis=1)):
+        kept[row] = not near[row][kept].any()
+    return cohort[kept]
+
+
+def best_faces(
+    probabilities: FloatArray, distances: FloatArray, photos: NDArray[np.int64], twice: float
+) -> NDArray[np.bool_]:
+    """Which faces stand for the person: of one photo the best, and others that are clearly theirs.
+
+    Args:
+        probabilities, distances, photos: (N,) of the candidates.
+        twice: L2 distance up to which a further face of a photo is the person once more: in a
+            mirror, a collage, on a poster.
+
+    Returns:
+        (N,) bool.
+    """
+    order = np.lexsort((distances, -probabilities))
+    _, first = np.unique(photos[order], return_index=True)
+    best = distances <= twice
+    best[order[first]] = True
+    return np.asarray(best, np.bool_)
+
+
+class Question:
+    """A probe and its candidates among the strangers."""
+
+    def __init__(
+        self,
+        candidates: Candidates,
+        around: Surroundings,
+        probe: FloatArray,
+        probe_around: Surroundings,
+    ) -> None:
+        """Takes the surroundings of each candidate, and of the probe as those of one face."""
+        self._vectors = candidates.vectors
+        self._photos = candidates.photos
+        self._around = around
+        self.distances = _distances(probe[None], self._vectors)[0]
+        self.scores = _scores(self.distances[None], probe_around, around)[0]
+
+    def expanded(self, enough: float) -> Expanded:
+        """The scores after expansion.
+
+        Args:
+            enough: The score from which on a face speaks for another.
+        """
+        order = np.argsort(-self.scores, kind="stable")
+        means, for_probe = self._for_probe(order[:MOST_SURE], enough)
+        sums, counts = means.copy(), np.zeros_like(means)
+        witnesses = order[:MOST_WITNESSES]
+        for first in range(0, len(means), BLOCK):
+            rows = slice(first, first + BLOCK)
+            speaks = self._witnesses(rows, witnesses, enough)
+            sums[rows] += speaks @ means[witnesses]
+            counts[rows] = speaks.sum(axis=1)
+        return Expanded(sums / (1 + counts), for_probe, self.distances)
+
+    def _for_probe(self, best: NDArray[np.intp], enough: float) -> tuple[FloatArray, FloatArray]:
+        """The mean score of each candidate to the probe, counted twice, and to its sure faces.
+
+        A face does not speak for itself.
+        """
+        sure = best[self.scores[best] >= enough]
+        if not len(sure):
+            return self.scores, np.zeros_like(self.scores)
+        between = self._between(sure, slice(None))
+        between[np.arange(len(sure)), sure] = 0
+        counts = np.full(len(self.scores), len(sure), np.float32)
+        counts[sure] -= 1
+        return (2 * self.scores + between.sum(axis=0)) / (2 + counts), counts
+
+    def _witnesses(self, rows: slice, witnesses: NDArray[np.intp], enough: float) -> FloatArray:
+        """1 where a witness speaks for a candidate of the rows, else 0."""
+        distances = _distances(self._vectors[rows], self._vectors[witnesses])
+        scores = _scores(distances, self._around.at(rows), self._around.at(witnesses))
+        scores[distances < SAME_PICTURE] = -np.inf
+        scores[self._photos[rows, None] == self._photos[witnesses]] = -np.inf
+        scores[scores < enough] = -np.inf
+        if len(witnesses) > MOST_NEIGHBOURS:
+            cut = len(witnesses) - MOST_NEIGHBOURS
+            least = np.partition(scores, cut, axis=1)[:, cut, None]
+            scores[scores < least] = -np.inf
+        return np.isfinite(scores).astype(np.float32)
+
+    def _between(self, rows: Any, columns: Any) -> FloatArray:
+        distances = _distances(self._vectors[rows], self._vectors[columns])
+        return _scores(distances, self._around.at(rows), self._around.at(columns))
+
+
+def surroundings(faces: FloatArray, library: FloatArray, fitted: Calibration) -> Surroundings:
+    """Of each of N faces; strangers that are drawn may come as near as they like."""
+    parts = [
+        _nearest_strangers(faces[first : first + BLOCK], library, fitted)
+        for first in range(0, len(faces), BLOCK)
+    ]
+    nearest = np.concatenate(parts)
+    mean, deviation = nearest.mean(axis=1), nearest.std(axis=1)
+    return Surroundings(np.clip(mean, *fitted.means), np.clip(deviation, *fitted.deviations))
+
+
+def _nearest_strangers(faces: FloatArray, library: FloatArray, fitted: Calibration) -> FloatArray:
+    real = _distances(faces, library)
+    real[real < fitted.floor] = np.inf
+    distances = np.hstack([_distances(faces, fitted.strangers), real])
+    return np.partition(distances, fitted.nearest - 1, axis=1)[:, : fitted.nearest]
+
+
+def _scores(distances: FloatArray, rows: Surroundings, columns: Surroundings) -> FloatArray:
+    one = (distances - rows.mean[:, None]) / rows.deviation[:, None]
+    other = (distances - columns.mean) / columns.deviation
+    return np.minimum((one + other) / -2, HIGHEST_SCORE)
+
+
+def _distances(a: FloatArray, b: FloatArray) -> FloatArray:
+    distances: FloatArray = np.sqrt(np.maximum(2 - 2 * (a @ b.T), 0))
+    return distances
+
+
+def _unit(vectors: NDArray[Any]) -> FloatArray:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / lengths, np.float32)
+
+
+def _lower_quality(qualities: FloatArray, probe: float | None) -> FloatArray:
+    """The lower of the two; an unknown one counts as good."""
+    known = np.where(np.isnan(qualities), 1, qualities)
+    return np.minimum(known, 1 if probe is None else probe).astype(np.float32)
