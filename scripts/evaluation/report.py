@@ -57,7 +57,8 @@ def _source(name: str, with_: dict[str, Any]) -> str:
     weights = ", ".join(f"{file} {digest[:12]}" for file, digest in with_["weights"].items())
     return (
         f"`scripts/evaluate {name}`, commit {with_['commit']}, {with_['date']}, {with_['cores']} "
-        f"cores, onnxruntime {with_['onnxruntime']}; weights {weights}."
+        f"cores with a load of {with_['load']} (times suffer from more than one), onnxruntime "
+        f"{with_['onnxruntime']}; weights {weights}."
     )
 
 
@@ -70,6 +71,7 @@ def _measured_with() -> dict[str, Any]:
         "commit": _commit(),
         "date": datetime.now(timezone.utc).date().isoformat(),
         "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[2], 1),
         "python": platform.python_version(),
         "onnxruntime": version("onnxruntime"),
         "weights": {
