@@ -58,12 +58,10 @@ class Candidates:
 
     Attributes:
         vectors: (N, D) float32, unit embeddings.
-        qualities: (N,) float32, 0..1; NaN where unknown.
         photos: (N,) int64, tells the faces of one photo from those of another.
     """
 
     vectors: FloatArray
-    qualities: FloatArray
     photos: NDArray[np.int64]
 
 
@@ -188,7 +186,6 @@ def rescore(
     cohort: FloatArray,
     *,
     faces_in_scope: int,
-    probe_quality: float | None,
     portraits: int = 1,
     calibration: Calibration,
 ) -> FloatArray:
@@ -201,7 +198,6 @@ def rescore(
             first, then of others. May be empty, and may hold the candidates, their mates and the
             probe themselves.
         faces_in_scope: How many faces were searched.
-        probe_quality: The best portrait's, 0..1; None where unknown.
         portraits: How many pictures the probe is the mean of.
 
     Returns:
@@ -217,23 +213,23 @@ def rescore(
         surroundings(probe[None], library, calibration),
     )
     prior = log_prior(faces_in_scope)
-    low = _lower_quality(candidates.qualities, probe_quality)
-    rows = features(question.expanded(calibration.enough(prior)), portraits, low)
+    rows = features(question.expanded(calibration.enough(prior)), portraits)
     return probability(calibration.group, rows, prior)
 
 
-def features(expanded: Expanded, portraits: int, quality: FloatArray) -> NDArray[np.float64]:
-    """What `Calibration.group` weighs, (N, 6): 1, the score, the logarithm of 1 + the faces that
-    speak for the probe, that of the number of portraits, 1 - the lower quality of the two faces,
-    and their distance.
+def features(expanded: Expanded, portraits: int) -> NDArray[np.float64]:
+    """What `Calibration.group` weighs, (N, 5).
+
+    1, the score, the logarithm of 1 + the faces that speak for the probe, that of the number of
+    portraits, and the distance. Not the quality of the faces: it was tried, and made probabilities
+    truer on the whole but less so where they decide; see docs/accuracy.md.
     """
-    one = np.ones(len(quality))
+    one = np.ones(len(expanded.scores))
     columns = (
         one,
         expanded.scores,
         np.log1p(expanded.for_probe),
         one * np.log(portraits),
-        1 - quality,
         expanded.distances,
     )
     return np.stack(columns, axis=1).astype(np.float64)
@@ -246,8 +242,9 @@ def probability(weights: tuple[float, ...], rows: NDArray[np.float64], prior: fl
 
 
 def log_prior(faces: int) -> float:
-    """Logarithm of the odds that a face is the person asked about, before it is looked at, but for a
-    constant: of twice as many faces, each is half as likely.
+    """The logarithm of the odds that a face is the person asked about, but for a constant.
+
+    Of twice as many faces, each is half as likely.
     """
     return -float(np.log(max(faces, FEWEST)))
 
@@ -264,26 +261,6 @@ def each_person_once(cohort: FloatArray, floor: float) -> FloatArray:
     for row in np.flatnonzero(near.any(axis=1)):
         kept[row] = not near[row][kept].any()
     return cohort[kept]
-
-
-def best_faces(
-    probabilities: FloatArray, distances: FloatArray, photos: NDArray[np.int64], twice: float
-) -> NDArray[np.bool_]:
-    """Which faces stand for the person: of one photo the best, and others that are clearly theirs.
-
-    Args:
-        probabilities, distances, photos: (N,) of the candidates.
-        twice: L2 distance up to which a further face of a photo is the person once more: in a
-            mirror, a collage, on a poster.
-
-    Returns:
-        (N,) bool.
-    """
-    order = np.lexsort((distances, -probabilities))
-    _, first = np.unique(photos[order], return_index=True)
-    best = distances <= twice
-    best[order[first]] = True
-    return np.asarray(best, np.bool_)
 
 
 class Question:
@@ -384,9 +361,3 @@ def _distances(a: FloatArray, b: FloatArray) -> FloatArray:
 def _unit(vectors: NDArray[Any]) -> FloatArray:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / lengths, np.float32)
-
-
-def _lower_quality(qualities: FloatArray, probe: float | None) -> FloatArray:
-    """The lower of the two; an unknown one counts as good."""
-    known = np.where(np.isnan(qualities), 1, qualities)
-    return np.minimum(known, 1 if probe is None else probe).astype(np.float32)

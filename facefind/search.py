@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from facefind.errors import UsageError
+from facefind.inference.quality import HARDLY_KNOWN
 from facefind.matching import Calibration, Candidates, rescore
 from facefind.portraits import Portrait
 from facefind.store.records import FaceNearby
@@ -29,8 +30,8 @@ COHORT = 2000
 
 TWICE = 0.25
 """L2 distance up to which a second face in a photo is surely the person once more: in a mirror, a
-collage, on a poster. Of the calibrated pipeline: of 6.8 million pairs of different people in LFW none
-is that near, of two photos of one person a quarter."""
+collage, on a poster. Of the calibrated pipeline: of 6.8 million pairs of different people in LFW
+none is that near, of two photos of one person a quarter."""
 
 MOST_CANDIDATES = 20_000
 """Faces within reach that are judged, the nearest first."""
@@ -78,13 +79,13 @@ class Probe:
 
     Attributes:
         embedding: (D,) float32, the mean over the portraits.
-        quality: The worst portrait's, see `facefind.types.Quality`; None where it is not known.
         portraits: How many there are.
+        quality: The best of theirs, see `facefind.types.Quality`; None where it is not known.
     """
 
     embedding: FloatArray
-    quality: float | None = None
     portraits: int = 1
+    quality: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,13 +234,17 @@ class Gallery:
             candidates,
             self._cohort,
             faces_in_scope=self._count,
-            probe_quality=probe.quality,
             portraits=probe.portraits,
             calibration=calibration,
         )
+        # Whatever the distance says: a face that can hardly be told from others is surely nobody's.
+        hardly = np.array(
+            [_lower(probe.quality, face.match.quality) < HARDLY_KNOWN for face in near]
+        )
+        capped = np.where(hardly, np.minimum(probabilities, calibration.loose), probabilities)
         return [
             replace(face.match, probability=float(probability))
-            for face, probability in zip(near, probabilities, strict=True)
+            for face, probability in zip(near, capped, strict=True)
             if min_probability is None or probability >= min_probability
         ]
 
@@ -266,12 +271,14 @@ def likeliest_first(match: Match) -> tuple[float, float]:
     return -(match.probability or 0), match.distance
 
 
+def _lower(*qualities: float | None) -> float:
+    """The lowest quality that is known."""
+    return min((quality for quality in qualities if quality is not None), default=1.0)
+
+
 def _candidates(near: Sequence[FaceNearby]) -> Candidates:
-    unknown = float("nan")
-    qualities = [unknown if f.match.quality is None else f.match.quality for f in near]
     return Candidates(
         np.stack([face.embedding for face in near]),
-        np.array(qualities, np.float32),
         np.array([face.match.photo_id for face in near], np.int64),
     )
 
@@ -287,7 +294,7 @@ def combine(portraits: Sequence[Portrait]) -> Probe:
     if np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-3):
         mean /= np.linalg.norm(mean)
     qualities = [portrait.quality for portrait in portraits if portrait.quality is not None]
-    return Probe(mean, min(qualities, default=None), len(portraits))
+    return Probe(mean, len(portraits), max(qualities, default=None))
 
 
 def events_to_search(events: Sequence[Event], name: str | None) -> list[Event]:

@@ -9,7 +9,13 @@ import click
 
 from facefind.cli.context import EXIT_FAILED, App, facefind_command
 from facefind.cli.output import plural, print_json, printable, remarks, shown
-from facefind.cli.params import event_option, loose_option, low_quality_option, strict_option
+from facefind.cli.params import (
+    certainty_of,
+    event_option,
+    loose_option,
+    low_quality_option,
+    strict_option,
+)
 
 if TYPE_CHECKING:
     from facefind.albums import AlbumsReport, People
@@ -52,7 +58,8 @@ def command(
     event: str | None,
     mode: str,
     min_photos: int,
-    certainty: str | None,
+    strict: bool,
+    loose: bool,
     include_low_quality: bool,
 ) -> int:
     """Write one folder per person of a folder of portraits.
@@ -73,7 +80,9 @@ def command(
         events = events_to_search(store.events(), event)
         pipeline = pipeline_of(events, app.pipeline)
         calibration = load_calibration(pipeline.spec.name)
-        reach = reach_of(calibration, pipeline.spec.threshold, certainty=certainty or "default")
+        reach = reach_of(
+            calibration, pipeline.spec.threshold, certainty=certainty_of(strict, loose)
+        )
         floor = 0.0 if include_low_quality else LOW_QUALITY
         gallery = Gallery(store, Scope(events, min_quality=floor), calibration)
         people = read_people(portraits, pipeline)

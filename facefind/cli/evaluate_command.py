@@ -217,7 +217,7 @@ def rounded_down(distance: float) -> str:
     return f"{math.floor(distance * 1000) / 1000:.3f}"
 
 
-MOST_USEFUL = 0.05
+MOST_USEFUL = 0.01
 """Share of strangers let in from which on a distance is no advice."""
 
 

@@ -82,7 +82,7 @@ def remarks(portrait: Portrait, choice: str) -> list[str]:
     Args:
         choice: How to ask about another of its faces.
     """
-    from facefind.inference.quality import LOW_QUALITY
+    from facefind.inference.quality import HARDLY_KNOWN
 
     notes = []
     if portrait.how:
@@ -94,10 +94,11 @@ def remarks(portrait: Portrait, choice: str) -> list[str]:
         )
     if portrait.animated:
         notes.append(f"{shown(portrait.path)} is animated; only its first picture was looked at.")
-    if portrait.quality is not None and portrait.quality < LOW_QUALITY:
+    if portrait.quality is not None and portrait.quality < HARDLY_KNOWN:
         notes.append(
             f"The face in {shown(portrait.path)} can hardly be told from others: it is small, "
-            "blurred, turned away, or no photographed face at all. A sharper portrait finds more."
+            "blurred, turned away, or no photographed face at all. Use a sharper portrait; --loose "
+            "shows who it might be."
         )
     return notes
 

@@ -21,22 +21,23 @@ event_option = click.option("--event", metavar="NAME", help="Only this event.")
 
 
 strict_option = click.option(
-    "--strict",
-    "certainty",
-    flag_value="strict",
-    help="Only faces that are all but surely the person's.",
+    "--strict", is_flag=True, help="Only faces that are all but surely the person's."
 )
 loose_option = click.option(
-    "--loose",
-    "certainty",
-    flag_value="loose",
-    help="Faces that may be the person's too; more strangers among them.",
+    "--loose", is_flag=True, help="Faces that may be the person's too; more strangers among them."
 )
 low_quality_option = click.option(
     "--include-low-quality",
     is_flag=True,
     help="Also faces too small or blurred to be told apart, and what may be no face.",
 )
+
+
+def certainty_of(strict: bool, loose: bool) -> str:
+    """What the two options ask for together."""
+    if strict and loose:
+        raise click.UsageError("--strict and --loose contradict each other: leave one out.")
+    return "strict" if strict else "loose" if loose else "default"
 
 
 def moment(text: str) -> datetime:

@@ -13,6 +13,7 @@ from facefind.cli.context import EXIT_FAILED, App, facefind_command
 from facefind.cli.output import percent, plural, print_json, printable, remarks, shown
 from facefind.cli.params import (
     FILE,
+    certainty_of,
     distance,
     event_option,
     loose_option,
@@ -70,7 +71,8 @@ def command(
     event: str | None,
     limit: int | None,
     max_distance: float | None,
-    certainty: str | None,
+    strict: bool,
+    loose: bool,
     include_low_quality: bool,
     face: int | None,
     after: datetime | None,
@@ -97,7 +99,7 @@ def command(
             calibration,
             pipeline.spec.threshold,
             max_distance=max_distance,
-            certainty=certainty or "default",
+            certainty=certainty_of(strict, loose),
         )
         asked, failed = read_portraits(portraits, pipeline, face)
         floor = 0.0 if include_low_quality else LOW_QUALITY
@@ -173,15 +175,27 @@ def _print_answer(
 def _sentence(answer: dict[str, Any], matches: Sequence[Match]) -> str:
     where = f'in event "{printable(answer["event"])}"' if answer["event"] else "in any event"
     if not matches:
-        return (
-            f"Nobody {where} is surely the person of this portrait, within the limits given. "
-            "A second portrait, or --loose, may help; photos without a date are left out by "
-            "--after and --before."
-        )
+        return " ".join([f"Nobody {where} is surely the person asked about.", *_advice(answer)])
     columns = "L2 distance, photo"
     if matches[0].probability is not None:
         columns = "L2 distance, probability, photo"
     return f"{plural(len(matches), 'photo')} {where}, nearest first ({columns})."
+
+
+def _advice(answer: dict[str, Any]) -> list[str]:
+    """What may help where nobody was found."""
+    context = click.get_current_context().params
+    wider = []
+    if len(answer["portraits"]) == 1:
+        wider.append("a second portrait")
+    if not context["loose"] and answer["min_probability"] is not None:
+        wider.append("--loose")
+    if context["max_distance"] is not None:
+        wider.append("a larger --max-distance")
+    advice = [f"{' or '.join(wider).capitalize()} may help."] if wider else []
+    if context["after"] or context["before"]:
+        advice.append("Photos without a date are left out by --after and --before.")
+    return advice
 
 
 def _hand_over(

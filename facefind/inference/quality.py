@@ -27,6 +27,13 @@ from facefind.geometry import grey
 from facefind.resources import resource_dir
 from facefind.types import Detection, FloatArray, Image, Quality
 
+HARDLY_KNOWN = 0.6
+"""Faces below may be faces, but no answer is sure of them.
+
+Spoilt copies of this quality are near enough to their own person's photos in one case of five, and
+blurred faces resemble each other more than themselves.
+"""
+
 LOW_QUALITY = 0.5
 """Faces below are stored but not searched by default.
 

@@ -52,25 +52,15 @@ class People:
         vectors: (N, D) unit embeddings.
         names: (N,) of the people.
         numbers: (N,) 0 .. P - 1, the people in order of their names.
-        qualities: (N,) 0..1, NaN where unknown.
     """
 
     vectors: FloatArray
     names: NDArray[np.str_]
     numbers: Indices
-    qualities: FloatArray
 
     def part(self, rows: Bools) -> People:
         """Some of the faces."""
-        return people(self.vectors[rows], self.names[rows], self.qualities[rows])
-
-    def joined(self, others: People) -> People:
-        """These faces and others."""
-        return people(
-            np.concatenate([self.vectors, others.vectors]),
-            np.concatenate([self.names, others.names]),
-            np.concatenate([self.qualities, others.qualities]),
-        )
+        return people(self.vectors[rows], self.names[rows])
 
 
 class Size(NamedTuple):
@@ -110,14 +100,14 @@ class SimulatedEvent:
     @property
     def absent(self) -> Bools:
         """(P,) whether a person is in no photo."""
-        return ~self.shown.any(axis=1)
+        return np.logical_not(self.shown.any(axis=1))
 
 
-def people(vectors: FloatArray, names: NDArray[np.str_], qualities: FloatArray) -> People:
+def people(vectors: FloatArray, names: NDArray[np.str_]) -> People:
     """Faces with names, without those of `WRONG_LABELS`."""
     right = ~np.isin(names, sorted(WRONG_LABELS))
     _, numbers = np.unique(names[right], return_inverse=True)
-    return People(vectors[right], names[right], numbers.reshape(-1), qualities[right])
+    return People(vectors[right], names[right], numbers.reshape(-1))
 
 
 def everybody_once(everybody: People) -> Size:
@@ -216,9 +206,7 @@ def questions(
     reach = 2 - 2 * probes @ vectors.T <= fitted.radius**2
     for number, probe in enumerate(probes):
         near = np.flatnonzero(reach[number])
-        candidates = Candidates(
-            vectors[near], everybody.qualities[event.faces[near]], event.photos[near]
-        )
+        candidates = Candidates(vectors[near], event.photos[near])
         mine = slice(number, number + 1)
         yield near, Question(candidates, around.at(near), probe, probes_around.at(mine))
 
@@ -234,16 +222,9 @@ def judge(
     prior = matching.log_prior(len(event.faces))
     for number, (near, question) in enumerate(questions(everybody, event, fitted, cohort)):
         portraits = event.portraits[number]
-        low = lower_quality(everybody, portraits, event.faces[near])
-        rows = matching.features(question.expanded(fitted.enough(prior)), len(portraits), low)
+        rows = matching.features(question.expanded(fitted.enough(prior)), len(portraits))
         result[number, near] = matching.probability(fitted.group, rows, prior)
     return result
-
-
-def lower_quality(everybody: People, portraits: Indices, faces: Indices) -> FloatArray:
-    """Of each face and the best portrait the lower quality."""
-    known = np.nan_to_num(everybody.qualities, nan=1.0)
-    return np.minimum(known[faces], known[portraits].max())
 
 
 def by_photo(scores: Floats, photos: Indices) -> Floats:
@@ -259,7 +240,7 @@ def recall_at_precision(scores: Floats, right: Bools, precision: float = 0.99) -
     flat, truth = scores.ravel(), right.ravel()
     order = np.argsort(-flat, kind="stable")
     found = np.cumsum(truth[order])
-    last = np.append(np.diff(flat[order]) != 0, True)
+    last = np.append(flat[order][1:] != flat[order][:-1], True)
     precise = last & (found >= precision * np.arange(1, len(found) + 1)) & (flat[order] > -np.inf)
     return float(found[precise].max(initial=0) / truth.sum())
 

@@ -59,27 +59,27 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     sharp = [row for row in rows if detection.group_of(row) == "the rest"][PARTS[arguments.part]]
     empty = [row for row in rows if detection.group_of(row) == "negatives"]
     photos, grounds = scenes.load(arguments.data, sharp), scenes.load(arguments.data, empty)
+    pipelines = {name: _pipeline(way, arguments.threads) for name, way in WAYS.items()}
+    full: dict[str, list[Outcome]] = {name: [] for name in WAYS}
+    bare: dict[str, list[Outcome]] = {name: [] for name in WAYS}
+    for outcomes, group in ((full, photos), (bare, grounds)):
+        for photo in group:
+            # By turns, so that another program's load slows all ways of looking alike.
+            for name, pipeline in pipelines.items():
+                outcomes[name] += _outcomes(pipeline, photo)
     return {
         "part": arguments.part,
         "photos": len(photos),
         "empty": len(grounds),
         "ways": [
-            {"name": name, "settings": way, "rows": _rows(way, arguments.threads, photos, grounds)}
+            {
+                "name": name,
+                "settings": way,
+                "rows": [_row(angle, full[name], bare[name]) for angle in ANGLES],
+            }
             for name, way in WAYS.items()
         ],
     }
-
-
-def _rows(
-    way: Mapping[str, str],
-    threads: int,
-    photos: Sequence[scenes.Cutting],
-    grounds: Sequence[scenes.Cutting],
-) -> list[dict[str, Any]]:
-    pipeline = _pipeline(way, threads)
-    full = [outcome for photo in photos for outcome in _outcomes(pipeline, photo)]
-    empty = [outcome for photo in grounds for outcome in _outcomes(pipeline, photo)]
-    return [_row(angle, full, empty) for angle in ANGLES]
 
 
 def _pipeline(way: Mapping[str, str], threads: int) -> Any:

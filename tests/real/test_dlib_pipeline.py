@@ -49,6 +49,10 @@ def pixels_of(photo: Path) -> Image:
     return decode_photo(read_file(photo).data).pixels
 
 
+def to_working_size(image: Image) -> Image:
+    return _scaled(image, min(LONG_SIDE / max(image.shape[:2]), 2))
+
+
 def reference(name: str) -> dict[str, NDArray[np.float64]]:
     with np.load(REFERENCE / f"centerface_{name}.npz") as stored:
         return dict(stored)
@@ -72,7 +76,7 @@ def test_the_network_answers_as_stored(
     name: str, portraits: tuple[Image, Image], tmp_path: Path
 ) -> None:
     stored = reference(name)
-    blob = _blob(_scaled(portraits[NAMES.index(name)], LONG_SIDE, max_enlargement=2))
+    blob = _blob(to_working_size(portraits[NAMES.index(name)]))
     outputs = Session(locate("centerface", tmp_path)).run({"input.1": blob})
     planes = np.concatenate(outputs, axis=1)[0]
     assert planes.shape == (PLANES, *stored["shape"])
@@ -85,7 +89,7 @@ def test_detections_lie_where_the_reference_says_in_pixels_of_the_photo(
     name: str, portraits: tuple[Image, Image], tmp_path: Path
 ) -> None:
     image, stored = portraits[NAMES.index(name)], reference(name)
-    scaled = _scaled(image, LONG_SIDE, max_enlargement=2)
+    scaled = to_working_size(image)
     factor = np.array((image.shape[1] / scaled.shape[1], image.shape[0] / scaled.shape[0]))
     network = Session(locate("centerface", tmp_path))
     one_look = CenterFaceSettings(working_size=LONG_SIDE, close_up_size=0)

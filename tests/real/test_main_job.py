@@ -78,8 +78,10 @@ def test_certainty_and_quality_move_the_answer(
     assert min(match["probability"] for match in everybody["matches"]) < 0.5
     low = who(HOPPER, "--max-distance", 2, "--include-low-quality")
     assert {*names(low)} >= {*names(everybody)}
-    portrait = program("who", "--strict", "--max-distance", 1, __file__)
-    assert portrait.returncode == 2
+    assert program("who", "--strict", "--max-distance", 1, __file__).returncode == 2
+    both = program("who", "--strict", "--loose", __file__)
+    assert both.returncode == 2
+    assert "contradict each other" in both.stderr
 
 
 def test_dates_limit_the_answer(who: Callable[..., dict[str, Any]]) -> None:

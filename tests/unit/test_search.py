@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -29,9 +30,9 @@ from tests.fakes import ListedStore
 D = 128
 
 
-def portrait(*values: float, quality: float | None = None) -> Portrait:
+def portrait(*values: float) -> Portrait:
     vector = np.array(values, dtype=np.float32)
-    return Portrait(Path("p.jpg"), Box(0, 0, 1, 1), 1, 1, "", vector, quality)
+    return Portrait(Path("p.jpg"), Box(0, 0, 1, 1), 1, 1, "", vector)
 
 
 def event(name: str, pipeline: str = "dlib", fingerprint: str = "f00d") -> Event:
@@ -77,16 +78,15 @@ def asked(store: ListedStore, calibration: Calibration | None = None) -> Gallery
 
 
 def test_several_portraits_are_one_probe_of_unit_length() -> None:
-    probe = combine([portrait(1, 0, quality=0.25), portrait(0, 1, quality=0.75)])
+    probe = combine([portrait(1, 0), portrait(0, 1)])
     assert probe.embedding == pytest.approx([2**-0.5, 2**-0.5])
     assert probe.embedding.dtype == np.float32
-    assert (probe.quality, probe.portraits) == (0.25, 2)
+    assert probe.portraits == 2
 
 
 def test_raw_embeddings_keep_their_length() -> None:
     probe = combine([portrait(4, 0), portrait(0, 2)])
     assert probe.embedding == pytest.approx([2, 1])
-    assert probe.quality is None
 
 
 def test_without_a_threshold_the_nearest_few_are_shown() -> None:
@@ -136,6 +136,18 @@ def test_the_scope_reaches_the_store(store: ListedStore, calibration: Calibratio
         gallery.photos(Probe(PERSON), reach)
         asked_for = (store.asked["after"], store.asked["before"], store.asked["min_quality"])
         assert asked_for == (after, before, 0.25)
+
+
+def test_a_face_that_can_hardly_be_told_is_surely_nobodys(calibration: Calibration) -> None:
+    def found(probe_quality: float | None, face_quality: float | None) -> list[Match]:
+        face = nearby("a", 0.1)
+        face = replace(face, match=replace(face.match, quality=face_quality))
+        gallery = asked(ListedStore([], [face]), calibration)
+        probe = Probe(PERSON, quality=probe_quality)
+        return gallery.photos(probe, reach_of(calibration, None))
+
+    assert len(found(0.9, 0.9)) == len(found(None, None)) == 1
+    assert found(0.55, 0.9) == found(0.9, 0.55) == []
 
 
 def test_certainty_is_the_calibrations(calibration: Calibration) -> None:
