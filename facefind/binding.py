@@ -100,9 +100,7 @@ def pipeline_of(events: Sequence[Event], load: Load) -> Pipeline:
     return pipeline
 
 
-def with_thorough(
-    pipeline: str, overrides: Mapping[str, str], thorough: bool
-) -> Mapping[str, str]:
+def with_thorough(pipeline: str, overrides: Mapping[str, str], thorough: bool) -> Mapping[str, str]:
     """Settings asked for, and where ``thorough`` the pipeline's own for that below them.
 
     Raises:

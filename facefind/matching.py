@@ -45,9 +45,6 @@ MOST_WITNESSES = 2000
 HIGHEST_SCORE = 12.0
 """Scores above are cut: the same picture twice is no better evidence than two pictures."""
 
-SAME_PICTURE = 0.15
-"""L2 distance up to which two faces are taken for one picture, so that they are one witness."""
-
 FEWEST = 16
 """Faces from which on the prior falls: smaller events were not fitted on."""
 
@@ -313,16 +310,15 @@ class Question:
 
     def _witnesses(self, rows: slice, witnesses: NDArray[np.intp], enough: float) -> FloatArray:
         """1 where a witness speaks for a candidate of the rows, else 0."""
-        distances = _distances(self._vectors[rows], self._vectors[witnesses])
-        scores = _scores(distances, self._around.at(rows), self._around.at(witnesses))
-        scores[distances < SAME_PICTURE] = -np.inf
+        scores = self._between(rows, witnesses)
         scores[self._photos[rows, None] == self._photos[witnesses]] = -np.inf
-        scores[scores < enough] = -np.inf
-        if len(witnesses) > MOST_NEIGHBOURS:
+        speaks = scores >= enough
+        crowded = np.flatnonzero(speaks.sum(axis=1) > MOST_NEIGHBOURS)
+        if len(crowded):
             cut = len(witnesses) - MOST_NEIGHBOURS
-            least = np.partition(scores, cut, axis=1)[:, cut, None]
-            scores[scores < least] = -np.inf
-        return np.isfinite(scores).astype(np.float32)
+            least = np.partition(scores[crowded], cut, axis=1)[:, cut, None]
+            speaks[crowded] &= scores[crowded] >= least
+        return speaks.astype(np.float32)
 
     def _between(self, rows: Any, columns: Any) -> FloatArray:
         distances = _distances(self._vectors[rows], self._vectors[columns])

@@ -92,7 +92,7 @@ def test_detections_lie_where_the_reference_says_in_pixels_of_the_photo(
     scaled = to_working_size(image)
     factor = np.array((image.shape[1] / scaled.shape[1], image.shape[0] / scaled.shape[0]))
     network = Session(locate("centerface", tmp_path))
-    one_look = CenterFaceSettings(working_size=LONG_SIDE, close_up_size=0)
+    one_look = CenterFaceSettings(working_size=LONG_SIDE, close_up_size=0, doubt=1, turns=0)
     (face,) = CenterFaceDetector(network, one_look).detect(image)
     assert np.array(face.box) == pytest.approx(stored["boxes"][0] * np.tile(factor, 2), abs=0.5)
     assert face.landmarks == pytest.approx(stored["landmarks"][0] * factor, abs=0.5)

@@ -13,9 +13,11 @@ from facefind.matching import (
     Calibration,
     Candidates,
     Density,
+    Question,
     each_person_once,
     load_calibration,
     rescore,
+    surroundings,
 )
 from facefind.types import FloatArray
 
@@ -221,6 +223,26 @@ def test_a_face_in_the_same_photo_does_not_speak(fitted: Calibration, people: Fl
     assert np.abs(apart - together).max() > 0
 
 
+def test_the_best_face_speaks_and_not_for_itself(
+    fitted: Calibration, people: FloatArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching, "MOST_SURE", 1)
+    faces = np.concatenate([people[1:4], photos_of(people[0], 1), people[4:6]])
+    question = Question(
+        Candidates(faces, np.zeros(len(faces), np.int64)),
+        surroundings(faces, NOBODY, fitted),
+        people[0],
+        surroundings(people[:1], NOBODY, fitted),
+    )
+    expanded = question.expanded(-100.0)
+    assert expanded.for_probe.tolist() == [1, 1, 1, 0, 1, 1]
+    assert expanded.scores[3] == question.scores[3]
+    assert (expanded.scores != question.scores).sum() == 5
+    nobody = question.expanded(100.0)
+    assert (nobody.scores == question.scores).all()
+    assert not nobody.for_probe.any()
+
+
 def test_the_thresholds_are_in_order(shipped: Calibration) -> None:
     assert 0 < shipped.loose < shipped.default < shipped.strict < 1
     assert shipped.strangers.shape[1] == 128
@@ -245,7 +267,7 @@ def test_a_pipeline_without_a_calibration() -> None:
 
 
 def test_a_damaged_calibration_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matching, "resource_dir", lambda name: tmp_path)
+    monkeypatch.setattr(matching, "resource_dir", lambda _: tmp_path)
     (tmp_path / "dlib.json").write_text(json.dumps({"radius": 0.5}))
     with pytest.raises(SetupError, match="damaged"):
         load_calibration("dlib")
