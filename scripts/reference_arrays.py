@@ -45,7 +45,8 @@ def main() -> None:
     TARGET.mkdir(parents=True, exist_ok=True)
     for photo in pip_photos(portraits):
         pixels = decode(read_file(photo).data).pixels
-        blob = _blob(_scaled(pixels, LONG_SIDE, max_enlargement=2))
+        factor = min(LONG_SIDE / max(pixels.shape[:2]), 2.0)
+        blob = _blob(_scaled(pixels, factor))
         planes = np.concatenate(network.run({"input.1": blob}), axis=1)[0]
         faces = best_of_each(read_cells(planes))
         target = TARGET / f"centerface_{photo.stem}.npz"

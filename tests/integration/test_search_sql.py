@@ -365,7 +365,7 @@ def test_the_index_finds_what_comparing_all_finds(
         used.clear()
         if options.get("max_distance"):
             # Far more than there are, as the search that judges them asks for.
-            within = {**options, "limit": 20_000}
+            within: dict[str, Any] = {**options, "limit": 20_000}
             near = exact.faces_within(people[0], [crowd], **within)
             assert used == ["count_scope", "faces_within"]
             used.clear()
