@@ -21,7 +21,17 @@ from scripts.evaluation import report
 
 REPO = Path(__file__).resolve().parent.parent.parent
 
-COMMANDS = ("detection", "size", "rotation", "quality", "recognition", "alignment", "who")
+COMMANDS = (
+    "detection",
+    "size",
+    "rotation",
+    "quality",
+    "recognition",
+    "alignment",
+    "simulated",
+    "calibration",
+    "who",
+)
 """Modules of this package in the order of ``docs/accuracy.md``; a docstring is the help."""
 
 
