@@ -35,11 +35,14 @@ class Part(Protocol):
 
 
 def store(docs: Path, name: str, figures: dict[str, Any]) -> None:
-    """Replaces one part's figures, with what they were measured with."""
+    """Replaces one part's figures, with what they were measured with.
+
+    Their order is kept: tables are made in it.
+    """
     path = docs / f"{NAME}.json"
     parts = json.loads(path.read_text("utf-8")) if path.exists() else {}
     parts[name] = {"measured_with": _measured_with(), "figures": figures}
-    _write(path, json.dumps(parts, indent=1, sort_keys=True) + "\n")
+    _write(path, json.dumps(parts, indent=1) + "\n")
 
 
 def write(docs: Path, parts: Iterable[tuple[str, Part]]) -> None:

@@ -80,12 +80,13 @@ class Part:
 def test_a_part_is_stored_alone_and_the_page_made_of_all(tmp_path: Path) -> None:
     report.store(tmp_path, "whales", {"seen": 2})
     report.store(tmp_path, "ships", {"seen": 5})
-    report.store(tmp_path, "whales", {"seen": 3})
+    report.store(tmp_path, "whales", {"seen": 3, "at": 1})
     stored = json.loads((tmp_path / "accuracy.json").read_text())
     assert {name: part["figures"] for name, part in stored.items()} == {
         "ships": {"seen": 5},
-        "whales": {"seen": 3},
+        "whales": {"seen": 3, "at": 1},
     }
+    assert list(stored["whales"]["figures"]) == ["seen", "at"]
     assert {"commit", "date", "cores", "weights"} <= stored["whales"]["measured_with"].keys()
     report.write(tmp_path, [("whales", Part()), ("absent", Part())])
     page = (tmp_path / "accuracy.md").read_text()
