@@ -242,12 +242,13 @@ def _sizes(figures: dict[str, Any]) -> dict[str, str]:
 
 
 _ABOUT = """\
-Events composed of LFW ({small}; {half}; {large}). People with wrong labels by LFW's errata are left
+Events composed of LFW ({small}; {half}; {large}). Eight people with wrong labels are left
 out. R99a is the recall at precision .99 where every answer to an absent person is an error: mean
 ± standard deviation over events. In brackets: recall where 1 % of the absent people are answered
 with anybody. Small and half: fitted on one half of the people, asked about the other, and the other
 way round; large: fitted on one fifth, asked about the other four, five times. The method's own
-constants (`scripts/evaluation/fitting.py`) were chosen on one half."""
+constants (`scripts/evaluation/fitting.py`) were chosen on these very halves and events, so that
+these figures are a little too kind."""
 
 _LEFT_OUT = """\
 Left out, as it does not pay: the event's own faces alone (small events get worse); a density of one
