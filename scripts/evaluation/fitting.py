@@ -44,8 +44,8 @@ DRAWN = 2000
 NEAREST = 200
 FLOOR = 0.34
 SURE = 3.0
-"""These, and `PARTS`, were chosen by R99a on events of each half of the people, fitted on the other:
-the same halves and events that `simulated` reports."""
+"""These, and `PARTS`, were chosen by R99a on events of each half of the people, fitted on the
+other: the same halves and events that `simulated` reports."""
 
 RADIUS = 0.47
 """Nobody reached `loose` beyond .45; of strangers, 6 % are within it."""
