@@ -83,8 +83,8 @@ _ABOUT = """\
 Each album is ingested as an event of pipeline `{pipeline}` and asked about with one portrait at a
 time, through the command line, at certainty `{certainty}`. An answered photo is right when the
 person is labelled in it, and wrong when they are not and the photo's labels are complete. The
-probability that decides was fitted on LFW alone: none of these albums had a part in it. They are
-small; a figure of 1.000 means "none in this many"."""
+probability that decides was fitted on LFW alone, but these albums were looked at while its
+constants were chosen. They are small; a figure of 1.000 means "none in this many"."""
 
 
 @dataclass
