@@ -238,10 +238,10 @@ class Gallery:
             calibration=calibration,
         )
         # Whatever the distance says: a face that can hardly be told from others is surely nobody's.
-        hardly = np.array(
-            [_lower(probe.quality, face.match.quality) < HARDLY_KNOWN for face in near]
-        )
-        capped = np.where(hardly, np.minimum(probabilities, calibration.loose), probabilities)
+        hardly = [_lower(probe.quality, face.match.quality) < HARDLY_KNOWN for face in near]
+        # Half as precise, `loose` would fall short of itself where numpy is older than 2.
+        exact = probabilities.astype(np.float64)
+        capped = np.where(hardly, np.minimum(exact, calibration.loose), exact)
         return [
             replace(face.match, probability=float(probability))
             for face, probability in zip(near, capped, strict=True)

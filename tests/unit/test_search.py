@@ -139,15 +139,19 @@ def test_the_scope_reaches_the_store(store: ListedStore, calibration: Calibratio
 
 
 def test_a_face_that_can_hardly_be_told_is_surely_nobodys(calibration: Calibration) -> None:
-    def found(probe_quality: float | None, face_quality: float | None) -> list[Match]:
+    def found(
+        probe_quality: float | None, face_quality: float | None, certainty: str = "default"
+    ) -> list[Match]:
         face = nearby("a", 0.1)
         face = replace(face, match=replace(face.match, quality=face_quality))
         gallery = asked(ListedStore([], [face]), calibration)
         probe = Probe(PERSON, quality=probe_quality)
-        return gallery.photos(probe, reach_of(calibration, None))
+        return gallery.photos(probe, reach_of(calibration, None, certainty=certainty))
 
     assert len(found(0.9, 0.9)) == len(found(None, None)) == 1
     assert found(0.55, 0.9) == found(0.9, 0.55) == []
+    (maybe,) = found(0.55, 0.9, "loose")
+    assert maybe.probability == calibration.loose
 
 
 def test_certainty_is_the_calibrations(calibration: Calibration) -> None:
