@@ -8,7 +8,7 @@ import click
 
 from facefind.cli.context import EXIT_FAILED, App, facefind_command
 from facefind.cli.output import plural, print_json, shown
-from facefind.cli.params import FILE, assignment
+from facefind.cli.params import FILE, set_option
 
 
 @facefind_command()
@@ -19,7 +19,7 @@ from facefind.cli.params import FILE, assignment
     help="Where to write the copy; PHOTO-faces.jpg in the current folder by default.",
 )
 @click.option("--pipeline", metavar="NAME", help="Whose detector looks.")
-@click.option("--set", "assignments", type=assignment, multiple=True, metavar="detector.KEY=VALUE")
+@set_option
 def command(
     app: App,
     photo: Path,

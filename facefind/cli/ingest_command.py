@@ -18,7 +18,7 @@ from facefind.cli.context import (
     interruptible,
 )
 from facefind.cli.output import plural, print_json, printable, progress, shown
-from facefind.cli.params import EXISTING, assignment
+from facefind.cli.params import EXISTING, set_option, thorough_option
 
 if TYPE_CHECKING:
     from facefind.ingest import FailedPhoto, Found, IngestReport
@@ -31,15 +31,8 @@ SHOWN_FAILURES = 10
 @click.argument("paths", nargs=-1, required=True, type=EXISTING, metavar="PATH...")
 @click.option("--event", metavar="NAME", help="Name of the event; the folder's by default.")
 @click.option("--pipeline", metavar="NAME", help="How faces are found and compared; see README.")
-@click.option(
-    "--set",
-    "assignments",
-    type=assignment,
-    multiple=True,
-    metavar="detector.KEY=VALUE",
-    help="Change a setting of the detector.",
-)
-@click.option("--thorough", is_flag=True, help="Find more of the small faces, for more time.")
+@set_option
+@thorough_option
 @click.option("--retry-failed", is_flag=True, help="Try again what could not be read before.")
 def command(
     app: App,

@@ -50,14 +50,6 @@ def moment(text: str) -> datetime:
         ) from error
 
 
-def assignment(text: str) -> tuple[str, str]:
-    """KEY=VALUE as a pair."""
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise click.BadParameter(f"{text!r} is not of the form detector.KEY=VALUE.")
-    return key.strip(), value.strip()
-
-
 def distance(text: str) -> float:
     """A distance: a number that is finite and not negative."""
     try:
@@ -67,3 +59,24 @@ def distance(text: str) -> float:
     if not 0 <= value < math.inf:
         raise click.BadParameter(f"{text!r} is not a distance: 0 or more, and finite.")
     return value
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """KEY=VALUE as a pair."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise click.BadParameter(f"{text!r} is not of the form detector.KEY=VALUE.")
+    return key.strip(), value.strip()
+
+
+set_option = click.option(
+    "--set",
+    "assignments",
+    type=assignment,
+    multiple=True,
+    metavar="detector.KEY=VALUE",
+    help="Change a setting of the detector.",
+)
+thorough_option = click.option(
+    "--thorough", is_flag=True, help="Find more of the small faces, for more time."
+)

@@ -17,7 +17,7 @@ from facefind.cli.context import (
     interruptible,
 )
 from facefind.cli.output import plural, print_json, printable, progress, shown
-from facefind.cli.params import assignment
+from facefind.cli.params import set_option, thorough_option
 
 if TYPE_CHECKING:
     from facefind.binding import Load
@@ -34,15 +34,8 @@ SHOWN_UNREADABLE = 10
     "--pipeline", metavar="NAME", help="How faces are found from now on; the event's by default."
 )
 @click.option("--event", metavar="NAME", help="Only this event; all by default.")
-@click.option(
-    "--set",
-    "assignments",
-    type=assignment,
-    multiple=True,
-    metavar="detector.KEY=VALUE",
-    help="Change a setting of the detector.",
-)
-@click.option("--thorough", is_flag=True, help="Find more of the small faces, for more time.")
+@set_option
+@thorough_option
 @click.option(
     "--leave-out-missing",
     is_flag=True,
