@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -30,10 +29,10 @@ from facefind.inference.session import Session
 from facefind.metrics import accuracy_by_folds, all_pairs, threshold_at_far
 from facefind.portraits import most_prominent
 from facefind.resampling import bootstrap_mean
-from facefind.settings import load_settings
 from facefind.types import Detection, Face, Image
 from scripts.evaluation.album_ranking import HARD, ask_albums, groups, score
-from scripts.evaluation.embeddings import lfw_photos, progressing, ready
+from scripts.evaluation.embeddings import lfw_photos, progressing
+from scripts.evaluation.models import models_dir, ready
 
 TITLE = "Alignment"
 
@@ -98,10 +97,9 @@ class Maker:
     """Makes the raw embeddings of all `CHIPS` of the faces in a picture, each picture once."""
 
     def __init__(self, pipeline: Pipeline, threads: int = 0) -> None:
-        models_dir = load_settings({}, os.environ).models_dir
         self.detect = pipeline.detect
-        self.align = DlibAligner(Forest(weights.locate("dlib_landmarks", models_dir)))
-        self.network = Session(weights.locate("dlib_resnet", models_dir), threads)
+        self.align = DlibAligner(Forest(weights.locate("dlib_landmarks", models_dir())))
+        self.network = Session(weights.locate("dlib_resnet", models_dir()), threads)
         self._known: dict[bytes, tuple[list[Detection], Floats]] = {}
 
     def __call__(self, image: Image) -> tuple[list[Detection], Floats]:
@@ -266,7 +264,7 @@ def _album_figures(data: Path, finder: Any) -> dict[str, float]:
 
 def _cost(data: Path, threads: int) -> dict[str, float]:
     """Milliseconds a face, eight at once: of each alignment, and of one embedding."""
-    maker = Maker(ready("dlib", threads), threads)
+    maker = Maker(ready("dlib", threads=threads), threads)
     image = images.read_photo(lfw_photos(data)[0].path).pixels
     found = maker.detect(image)[:1] * 8
     chips = [centerface_chip(image, face) for face in found]

@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 
 from facefind.errors import WeightsError
 from facefind.geometry import iou_matrix
+from facefind.inference.pipeline import resolve_settings
 from facefind.types import Detection
+from scripts.evaluation.models import ready_detector
 
 TITLE = "Finding faces"
 
@@ -109,16 +111,8 @@ def _measure(
     arguments: argparse.Namespace,
 ) -> dict[str, Any]:
     """One detector's settings and figures."""
-    from facefind.inference.pipeline import load_detector, resolve_settings
-    from facefind.settings import load_settings
-
     settings = resolve_settings(name, overrides)
-    detector = load_detector(
-        name,
-        models_dir=load_settings({}, {}).models_dir,
-        settings=settings,
-        threads=arguments.threads,
-    )
+    detector = ready_detector(name, settings, arguments.threads)
     tallies: dict[str, list[Tally]] = {group: [] for group in GROUPS}
     for row in rows:
         tallies[group_of(row)].append(look(detector, arguments.data, row))
@@ -216,9 +210,9 @@ def compare(
     ranked = sorted(found, key=lambda detection: -detection.score)
     boxes = np.array([detection.box for detection in ranked], np.float32).reshape(-1, 4)
     truth = np.array(faces, np.float32).reshape(-1, 4)
-    finder = _assign(iou_matrix(boxes, truth))
+    finder = assign(iou_matrix(boxes, truth))
     idle = [i for i in range(len(boxes)) if i not in finder.values()]
-    shares = _inside(boxes[idle], ignored)
+    shares = inside(boxes[idle], ignored)
     return sorted(finder), [ranked[i] for i, share in zip(idle, shares, strict=True) if share < 0.5]
 
 
@@ -239,7 +233,7 @@ def summarise(group: str, tallies: Sequence[Tally]) -> Figures:
     )
 
 
-def _assign(overlap: NDArray[np.float32]) -> dict[int, int]:
+def assign(overlap: NDArray[np.float32]) -> dict[int, int]:
     """Which box (row, best first) finds which face (column): face -> box."""
     finder: dict[int, int] = {}
     for box, overlaps in enumerate(overlap):
@@ -249,7 +243,7 @@ def _assign(overlap: NDArray[np.float32]) -> dict[int, int]:
     return finder
 
 
-def _inside(boxes: NDArray[np.float32], regions: Regions) -> NDArray[np.float32]:
+def inside(boxes: NDArray[np.float32], regions: Regions) -> NDArray[np.float32]:
     """The largest share of each box that lies in one of the regions."""
     if not len(regions):
         return np.zeros(len(boxes), np.float32)

@@ -7,7 +7,6 @@ the pipeline with its weights and settings, and the source code that turns pixel
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,10 +20,10 @@ from numpy.typing import NDArray
 from facefind import geometry, images
 from facefind.cli.output import progress
 from facefind.evaluation import LabelledPhoto
-from facefind.inference.pipeline import Pipeline, load_pipeline, resolve_settings
+from facefind.inference.pipeline import Pipeline
 from facefind.portraits import most_prominent
-from facefind.settings import load_settings
 from facefind.types import Box, Image
+from scripts.evaluation.models import ready
 
 REPO = Path(__file__).resolve().parent.parent.parent
 
@@ -73,13 +72,6 @@ class Embedded:
         nothing = np.full((len(self.missed), self.vectors.shape[1]), np.nan, np.float32)
         people = [*map(str, self.names), *(photo.person for photo in self.missed)]
         return np.concatenate([self.vectors, nothing]), people
-
-
-def ready(pipeline: str, threads: int = 0) -> Pipeline:
-    """A pipeline with its default settings, its weights from where the user keeps them."""
-    models_dir = load_settings({}, os.environ).models_dir
-    settings = resolve_settings(pipeline, {})
-    return load_pipeline(pipeline, models_dir=models_dir, settings=settings, threads=threads)
 
 
 def lfw_photos(data: Path) -> list[LabelledPhoto]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,12 +22,12 @@ from numpy.typing import NDArray
 
 from facefind import images
 from facefind.inference import quality
-from facefind.inference.pipeline import Pipeline, load_pipeline, resolve_settings
+from facefind.inference.pipeline import Pipeline, resolve_settings
 from facefind.inference.quality import LOW_QUALITY, Floats
-from facefind.settings import load_settings
 from scripts.evaluation import quality_fit
 from scripts.evaluation.detection import GROUPS
 from scripts.evaluation.embeddings import lfw_embeddings
+from scripts.evaluation.models import ready
 from scripts.evaluation.quality_fit import FACE_SIGNS, KNOWN_SIGNS, LOWEST_SCORE, Copies, Judged
 
 TITLE = "Quality of a face"
@@ -48,11 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Fits if asked to, then measures."""
-    settings = resolve_settings("dlib", {"detector.threshold": LOWEST_SCORE})
-    models_dir = load_settings({}, os.environ).models_dir
-    finder = load_pipeline(
-        "dlib", models_dir=models_dir, settings=settings, threads=arguments.threads
-    )
+    finder = ready("dlib", {"detector.threshold": LOWEST_SCORE}, arguments.threads)
     judged = quality_fit.judged_detections(finder, arguments.data)
     if arguments.fit:
         write(finder, judged, quality_fit.spoilt_copies(finder, arguments.data, odd=False))

@@ -113,8 +113,8 @@ def verdict(
 ) -> list[bool | None]:
     """Whether each detection, best first, finds a face; None half or more in an ignored region."""
     boxes = np.array([face.box for face in found], np.float32).reshape(-1, 4)
-    finders = set(detection._assign(iou_matrix(boxes, np.array(faces, np.float32))).values())
-    outside = detection._inside(boxes, ignored) < 0.5
+    finders = set(detection.assign(iou_matrix(boxes, np.array(faces, np.float32))).values())
+    outside = detection.inside(boxes, ignored) < 0.5
     return [True if i in finders else False if outside[i] else None for i in range(len(boxes))]
 
 

@@ -30,8 +30,8 @@ from scripts.evaluation.embeddings import (
     Embedded,
     embeddings,
     lfw_photos,
-    ready,
 )
+from scripts.evaluation.models import ready
 
 TITLE = "Recognition"
 

@@ -67,9 +67,9 @@ def _source(name: str, with_: dict[str, Any]) -> str:
 
 def _measured_with() -> dict[str, Any]:
     from facefind.inference import weights
-    from facefind.settings import load_settings
+    from scripts.evaluation.models import models_dir
 
-    models_dir = load_settings({}, os.environ).models_dir
+    folder = models_dir()
     return {
         "commit": _commit(),
         "date": datetime.now(timezone.utc).date().isoformat(),
@@ -78,9 +78,9 @@ def _measured_with() -> dict[str, Any]:
         "python": platform.python_version(),
         "onnxruntime": version("onnxruntime"),
         "weights": {
-            name: sha256(weights.locate(name, models_dir).read_bytes()).hexdigest()
+            name: sha256(weights.locate(name, folder).read_bytes()).hexdigest()
             for name, record in weights.records().items()
-            if weights.weight_state(record, models_dir) in ("bundled", "downloaded")
+            if weights.weight_state(record, folder) in ("bundled", "downloaded")
         },
     }
 

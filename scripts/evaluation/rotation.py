@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from facefind.geometry import Matrix, turn, warp
+from facefind.inference.pipeline import DEFAULT_PIPELINE
 from facefind.types import Detection, FloatArray, Image
 from scripts.evaluation import detection, scenes
+from scripts.evaluation.models import ready
 
 TITLE = "Turned photos and tilted heads"
 
@@ -59,7 +61,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     sharp = [row for row in rows if detection.group_of(row) == "the rest"][PARTS[arguments.part]]
     empty = [row for row in rows if detection.group_of(row) == "negatives"]
     photos, grounds = scenes.load(arguments.data, sharp), scenes.load(arguments.data, empty)
-    pipelines = {name: _pipeline(way, arguments.threads) for name, way in WAYS.items()}
+    pipelines = {
+        name: ready(DEFAULT_PIPELINE, way, arguments.threads) for name, way in WAYS.items()
+    }
     full: dict[str, list[Outcome]] = {name: [] for name in WAYS}
     bare: dict[str, list[Outcome]] = {name: [] for name in WAYS}
     for outcomes, group in ((full, photos), (bare, grounds)):
@@ -80,14 +84,6 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             for name, way in WAYS.items()
         ],
     }
-
-
-def _pipeline(way: Mapping[str, str], threads: int) -> Any:
-    from facefind.inference.pipeline import DEFAULT_PIPELINE, load_pipeline
-    from facefind.settings import load_settings
-
-    models_dir = load_settings({}, {}).models_dir
-    return load_pipeline(DEFAULT_PIPELINE, models_dir=models_dir, settings=way, threads=threads)
 
 
 def _outcomes(pipeline: Any, photo: scenes.Cutting) -> Iterator[Outcome]:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from facefind.inference.pipeline import DEFAULT_PIPELINE, PIPELINES
 from scripts.evaluation import detection, scenes
+from scripts.evaluation.models import ready_detector
 
 TITLE = "Small faces in large photos"
 
@@ -79,7 +81,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Outcomes of every strategy, added up by megapixels."""
     ways = dict(_strategies(arguments.sets))
-    detectors = {name: _detector(overrides, arguments.threads) for name, overrides in ways.items()}
+    detectors = {
+        name: ready_detector(DEFAULT_PIPELINE, overrides, arguments.threads)
+        for name, overrides in ways.items()
+    }
     outcomes: dict[str, list[Outcome]] = {name: [] for name in ways}
     for megapixels, scene in _scenes(arguments.data, PARTS[arguments.part], arguments.seeds):
         for name, detector in detectors.items():
@@ -95,26 +100,12 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _strategies(sets: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    from facefind.inference.pipeline import DEFAULT_PIPELINE, PIPELINES
-
     if sets:
         for text in sets:
             yield text, dict(item.split("=", 1) for item in text.split(",") if item)
     else:
         yield from STRATEGIES.items()
         yield "thorough", dict(PIPELINES[DEFAULT_PIPELINE].thorough)
-
-
-def _detector(overrides: Mapping[str, str], threads: int) -> Any:
-    from facefind.inference.pipeline import DEFAULT_PIPELINE, load_detector
-    from facefind.settings import load_settings
-
-    return load_detector(
-        DEFAULT_PIPELINE,
-        models_dir=load_settings({}, {}).models_dir,
-        settings=overrides,
-        threads=threads,
-    )
 
 
 def _scenes(data: Path, part: int, seeds: int) -> Iterator[tuple[int, scenes.Scene]]:

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from facefind.metrics import average_precision
 from scripts.evaluation.album_ranking import HARD
 
 Row = dict[str, Any]
@@ -201,9 +202,8 @@ def _rank(score: Score, portrait: Row, photos: dict[str, Row], answer: Row) -> N
         return
     ranked = [Path(match["photo"]).name for match in answer.get("matches", [])]
     hits = [name in shown for name in ranked if name in shown | complete]
-    precisions = [sum(hits[: i + 1]) / (i + 1) for i, hit in enumerate(hits) if hit]
     score.asked += 1
-    score.average_precisions += sum(precisions) / len(shown)
+    score.average_precisions += average_precision(hits, len(shown))
 
 
 def total(scores: Iterable[Score], name: str) -> Score:
