@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
-from facefind.types import Event, FileStamp, FloatArray, Match
+import numpy as np
+from numpy.typing import NDArray
+
+from facefind.types import Box, Event, FileStamp, FloatArray, Match
 
 ContentState = Literal["done", "failed"]
 FileState = Literal["done", "failed", "unreadable"]
@@ -130,3 +134,159 @@ class Replaced:
     carried: int
     lost: int
     left_out: tuple[int, ...]
+
+
+class Kind(NamedTuple):
+    """What embeddings have in common that can be compared."""
+
+    pipeline: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who was seen, or who is looked for.
+
+    Attributes:
+        cover: The sighting whose face stands for them, where a user chose one.
+        photos: Contents that show them and are there.
+        faces: Sightings of them in those.
+        decided: Of these, how many grouping leaves as they are.
+    """
+
+    id: int
+    name: str | None
+    hidden: bool
+    cover: int | None
+    photos: int = 0
+    faces: int = 0
+    decided: int = 0
+
+    @property
+    def title(self) -> str:
+        """The name, or a number to call them by."""
+        return self.name or f"Person {self.id:03}"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFace:
+    """A face in a photo that is there.
+
+    Attributes:
+        sighting: The number of the face: the same whichever pipeline found it.
+        person: Who it is taken for; None for nobody.
+        photo: As in ``Match``, and so are event, box, taken_at, photo_id and quality.
+        confirmed: A user decided about this very face.
+    """
+
+    sighting: int
+    person: int | None
+    photo: Path
+    event: str
+    box: Box
+    taken_at: datetime | None
+    photo_id: int
+    quality: float | None
+    decided_by: Literal["user", "machine"] | None
+    confirmed: bool
+
+
+class PhotoPlace(NamedTuple):
+    """A content at a path; pixels of the upright photo, None where it could not be decoded."""
+
+    path: Path
+    photo_id: int
+    width: int | None
+    height: int | None
+
+
+class KnownPortrait(NamedTuple):
+    """A picture by which a person was learnt, as it was then."""
+
+    person: int
+    path: Path
+    sha256: str
+    pipeline: str
+    created_at: datetime
+
+
+class LearntPortrait(NamedTuple):
+    """A person's portrait as grouping sees it; embedding is (D,) float32."""
+
+    person: int
+    quality: float
+    embedding: FloatArray
+
+
+class Grouping(NamedTuple):
+    """A grouping that was stored.
+
+    Attributes:
+        all_faces: How many there were when all were grouped anew.
+        newest_face: Faces with greater numbers were not there.
+    """
+
+    all_faces: int
+    newest_face: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ToGroup:
+    """The faces of one kind, one for each sighting, and what is known of them.
+
+    Attributes:
+        sightings, photos, faces: (N,) int64: the face's number, its photo's, and its row's.
+        qualities: (N,) float32; 1 where it is not known.
+        people: (N,) int64, whom it is taken for; 0 for nobody.
+        pinned: (N,) bool: a user said so.
+        vectors: (N, D) float32.
+        rejections: Sightings and whom they are not; of any kind.
+        decided: People whom a user has decided something about.
+        portraits: What people were learnt by.
+        last: The grouping before; None for none.
+        revision: Tells whether something was decided since.
+    """
+
+    sightings: NDArray[np.int64]
+    photos: NDArray[np.int64]
+    faces: NDArray[np.int64]
+    qualities: FloatArray
+    people: NDArray[np.int64]
+    pinned: NDArray[np.bool_]
+    vectors: FloatArray
+    rejections: tuple[tuple[int, int], ...]
+    decided: frozenset[int]
+    portraits: tuple[LearntPortrait, ...]
+    last: Grouping | None
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Whom a sighting is taken for, and who said so."""
+
+    sighting: int
+    person: int | None
+    decided_by: Literal["user", "machine"] | None
+    confirmed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A row of the log.
+
+    Attributes:
+        kind: What was done: the name of a `facefind people` command.
+        subject: With whom and what, to be read by people.
+        made_by: Account and machine.
+        changes: Rows that it changed.
+    """
+
+    id: int
+    kind: str
+    subject: Mapping[str, Any]
+    made_by: str
+    made_at: datetime
+    undone_by: str | None
+    undone_at: datetime | None
+    changes: int

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from psycopg2.extras import Json, execute_batch
+from psycopg2.extras import Json
 
 from facefind.store.access import Access, count_events
-from facefind.store.decisions import carry_decisions
 from facefind.store.queries import queries
 from facefind.store.records import Outstanding, Replaced, Succession
-from facefind.store.values import face_parameters, text
+from facefind.store.sightings import drop_unseen, put_faces
+from facefind.store.values import text
 from facefind.types import Event, Face, SettingValue
 
 
@@ -45,7 +45,8 @@ class Reindexing(Access):
             asked = (pipeline, fingerprint, dict(settings))
             if begun and (begun.pipeline, begun.fingerprint, begun.settings) == asked:
                 return Succession(begun, None)
-            cursor.execute(named["drop_successor"], values)
+            if begun:
+                _drop_event(cursor, begun.id)
             cursor.execute(
                 named["create_successor"],
                 {
@@ -60,7 +61,8 @@ class Reindexing(Access):
         with self._write("dropping an unfinished reindex", event.id) as cursor:
             cursor.execute(queries("reindex")["successor"], {"event": event.id})
             row = cursor.fetchone()
-            cursor.execute(queries("reindex")["drop_successor"], {"event": event.id})
+            if row:
+                _drop_event(cursor, row[0])
             return Event(*row) if row else None
 
     def outstanding(self, event: Event) -> list[Outstanding]:
@@ -86,8 +88,7 @@ class Reindexing(Access):
             cursor.execute(queries("reindex")["add_successor_content"], values)
             row = cursor.fetchone()
             if row:
-                rows = [face_parameters(successor.id, row[0], face) for face in faces]
-                execute_batch(cursor, queries("photos")["add_face"], rows)
+                put_faces(cursor, successor.id, row[0], row[1], faces)
         return True
 
     def replace_event(
@@ -128,8 +129,17 @@ def _replace(cursor: Any, event: Event, successor: Event, left_out: Mapping[int,
     photos, before, after = cursor.fetchone()
     for name in ("add_failed_contents", "forget_stamps", "move_paths"):
         cursor.execute(named[name], values)
-    decisions = carry_decisions(cursor, successor.id)
+    cursor.execute(queries("sightings")["decided_sightings"], values)
+    carried, lost = cursor.fetchone()
     for name in ("drop_faces", "free_contents", "hide_event", "show_successor"):
         cursor.execute(named[name], values)
-    cursor.execute(queries("forget")["drop_event"], values)
-    return Replaced(photos, before, after, decisions.carried, decisions.lost, tuple(left_out))
+    _drop_event(cursor, event.id)
+    return Replaced(photos, before, after, carried, lost, tuple(left_out))
+
+
+def _drop_event(cursor: Any, event: int) -> None:
+    """Deletes an event, and the sightings that it alone had and nobody has decided about."""
+    cursor.execute(queries("reindex")["photos_of_event"], {"event": event})
+    photos = [row[0] for row in cursor.fetchall()]
+    cursor.execute(queries("forget")["drop_event"], {"event": event})
+    drop_unseen(cursor, photos)

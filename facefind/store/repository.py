@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from psycopg2.extras import Json, execute_batch
+from psycopg2.extras import Json
 
 from facefind.errors import StoreError, UsageError
-from facefind.store.decisions import recover_decisions
+from facefind.store.deciding import Deciding
 from facefind.store.nearest import (
     EXACT_UP_TO,
     Question,
@@ -19,6 +19,7 @@ from facefind.store.nearest import (
     find_faces,
     find_nearest,
 )
+from facefind.store.people import PeopleReading
 from facefind.store.queries import queries
 from facefind.store.records import (
     ContentState,
@@ -30,9 +31,9 @@ from facefind.store.records import (
     KnownFile,
 )
 from facefind.store.reindexing import Reindexing
+from facefind.store.sightings import drop_unseen, put_faces
 from facefind.store.values import (
     aware,
-    face_parameters,
     path_of,
     path_parameters,
     photo_parameters,
@@ -49,7 +50,7 @@ from facefind.types import (
 )
 
 
-class Repository(Reindexing):
+class Repository(Reindexing, PeopleReading, Deciding):
     """The store's words. Each method is one transaction; every one may raise StoreError.
 
     Paths are absolute, as bytes (``os.fsencode``); sha256 is in hexadecimal; times given without
@@ -136,11 +137,9 @@ class Repository(Reindexing):
             content, state = _content(cursor, event.id, sha256)
             if state != "done":
                 cursor.execute(named["put_photo"], photo_parameters(sha256, stamp.size, info))
-                content = _put_content(cursor, event.id, cursor.fetchone()[0], None)
-                rows = [face_parameters(event.id, content, face) for face in faces]
-                execute_batch(cursor, named["add_face"], rows)
-                if state == "failed":
-                    recover_decisions(cursor, content)
+                photo = cursor.fetchone()[0]
+                content = _put_content(cursor, event.id, photo, None)
+                put_faces(cursor, event.id, content, photo, faces)
             _move_path(cursor, path_parameters(event.id, path, stamp, content, None))
         return state != "done"
 
@@ -372,8 +371,7 @@ def _move_path(cursor: Any, values: Mapping[str, Any]) -> None:
     cursor.execute(named["put_path"], values)
     if before and before[0] not in (None, values["content"]):
         cursor.execute(named["drop_unused_content"], {"content": before[0]})
-        dropped = [row[0] for row in cursor.fetchall()]
-        cursor.execute(named["drop_unused_photos"], {"photos": dropped})
+        _drop_photos(cursor, [row[0] for row in cursor.fetchall()])
 
 
 def _forget(cursor: Any, contents: Sequence[int]) -> Forgotten:
@@ -384,5 +382,11 @@ def _forget(cursor: Any, contents: Sequence[int]) -> Forgotten:
     faces = cursor.fetchone()[0]
     cursor.execute(named["drop_contents"], values)
     photos = [row[0] for row in cursor.fetchall()]
-    cursor.execute(queries("photos")["drop_unused_photos"], {"photos": photos})
+    _drop_photos(cursor, photos)
     return Forgotten(len(photos), faces)
+
+
+def _drop_photos(cursor: Any, photos: Sequence[int]) -> None:
+    """Deletes photos that no event holds any more, and sightings of others that none sees."""
+    cursor.execute(queries("photos")["drop_unused_photos"], {"photos": list(photos)})
+    drop_unseen(cursor, photos)

@@ -38,10 +38,10 @@ RETURNING id;
 
 -- name: add_face
 INSERT INTO faces (event_photo_id, event_id, pipeline, dimension, x, y, w, h, landmarks, score,
-                   quality, asymmetry, sharpness, yaw, pitch, roll, lot, embedding)
+                   quality, asymmetry, sharpness, yaw, pitch, roll, lot, sighting_id, embedding)
 SELECT %(content)s, id, pipeline, dimension, %(x)s, %(y)s, %(w)s, %(h)s, %(landmarks)s::real[],
        %(score)s, %(quality)s, %(asymmetry)s, %(sharpness)s, %(yaw)s, %(pitch)s, %(roll)s,
-       %(lot)s, %(embedding)s::vector
+       %(lot)s, %(sighting)s, %(embedding)s::vector
 FROM events WHERE id = %(event)s;
 
 -- name: path_content

@@ -4,9 +4,6 @@
 -- name: successor
 SELECT id, name, pipeline, fingerprint, settings FROM events WHERE replaces = %(event)s;
 
--- name: drop_successor
-DELETE FROM events WHERE replaces = %(event)s;
-
 -- name: create_successor
 INSERT INTO events (name, pipeline, fingerprint, dimension, settings, created_at, replaces)
 SELECT name, %(pipeline)s, %(fingerprint)s, %(dimension)s, %(settings)s, created_at, id
@@ -33,7 +30,7 @@ SELECT %(successor)s, photo_id, state, ingested_at, id
 FROM event_photos
 WHERE id = %(content)s AND state = 'done'
 ON CONFLICT DO NOTHING
-RETURNING id;
+RETURNING id, photo_id;
 
 -- name: figures
 SELECT (SELECT count(*) FROM event_photos WHERE event_id = %(successor)s AND state = 'done'),
@@ -75,44 +72,5 @@ UPDATE events SET replaces = NULL WHERE id = %(successor)s;
 -- name: drop_faces
 DELETE FROM faces WHERE event_id = %(event)s;
 
--- The faces of every photo that somebody has decided something about, decided or not.
--- name: decided_faces
-SELECT n.id, f.x, f.y, f.w, f.h, d.person_id, d.decided_by, d.created_at
-FROM event_photos n
-JOIN faces f ON f.event_photo_id = n.replaces
-LEFT JOIN face_person d ON d.face_id = f.id
-WHERE n.event_id = %(successor)s
-  AND n.replaces IN (SELECT event_photo_id FROM faces JOIN face_person ON face_id = faces.id
-                     UNION ALL SELECT event_photo_id FROM lost_decisions)
-ORDER BY f.id;
-
--- name: decisions_lost_before
-SELECT n.id, l.x, l.y, l.w, l.h, l.person_id, l.decided_by, l.created_at
-FROM lost_decisions l
-JOIN event_photos n ON n.replaces = l.event_photo_id
-WHERE n.event_id = %(successor)s
-ORDER BY l.id;
-
--- name: new_faces
-SELECT n.id, f.x, f.y, f.w, f.h, f.id
-FROM event_photos n
-JOIN faces f ON f.event_photo_id = n.id
-WHERE n.event_id = %(successor)s
-  AND n.replaces IN (SELECT event_photo_id FROM faces JOIN face_person ON face_id = faces.id
-                     UNION ALL SELECT event_photo_id FROM lost_decisions)
-ORDER BY f.id;
-
--- name: take_lost_decisions
-DELETE FROM lost_decisions WHERE event_photo_id = %(content)s
-RETURNING event_photo_id, x, y, w, h, person_id, decided_by, created_at;
-
--- name: faces_of_content
-SELECT event_photo_id, x, y, w, h, id FROM faces WHERE event_photo_id = %(content)s ORDER BY id;
-
--- name: carry_decision
-INSERT INTO face_person (face_id, person_id, decided_by, created_at)
-VALUES (%(face)s, %(person)s, %(decided_by)s, %(created_at)s);
-
--- name: lose_decision
-INSERT INTO lost_decisions (event_photo_id, person_id, x, y, w, h, decided_by, created_at)
-VALUES (%(content)s, %(person)s, %(x)s, %(y)s, %(w)s, %(h)s, %(decided_by)s, %(created_at)s);
+-- name: photos_of_event
+SELECT photo_id FROM event_photos WHERE event_id = %(event)s;

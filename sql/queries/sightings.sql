@@ -1,0 +1,41 @@
+-- Where somebody was seen: what ties faces that are found anew to what was decided about them.
+
+-- Those that somebody decided about choose their face first, then those that grouping knows.
+-- name: sightings_of_photo
+SELECT s.id, s.x, s.y, s.w, s.h,
+       CASE WHEN m.decided_by = 'user'
+                 OR EXISTS (SELECT FROM rejections r WHERE r.sighting_id = s.id) THEN 0
+            WHEN m.decided_by = 'machine' THEN 1
+            ELSE 2 END
+FROM sightings s
+LEFT JOIN sighting_person m ON m.sighting_id = s.id
+WHERE s.photo_id = %(photo)s
+ORDER BY s.id;
+
+-- name: add_sighting
+INSERT INTO sightings (photo_id, x, y, w, h) VALUES (%(photo)s, %(x)s, %(y)s, %(w)s, %(h)s)
+RETURNING id;
+
+-- Sightings that no pipeline sees any more and that nobody has decided about.
+-- name: drop_unseen
+DELETE FROM sightings s
+WHERE s.photo_id = ANY(%(photos)s::bigint[])
+  AND NOT EXISTS (SELECT FROM faces f WHERE f.sighting_id = s.id)
+  AND NOT EXISTS (SELECT FROM sighting_person m
+                  WHERE m.sighting_id = s.id AND m.decided_by = 'user')
+  AND NOT EXISTS (SELECT FROM rejections r WHERE r.sighting_id = s.id);
+
+-- Of an event that is to take another's place: sightings in its photos that somebody decided about, with
+-- a face and without.
+-- name: decided_sightings
+SELECT count(*) FILTER (WHERE seen), count(*) FILTER (WHERE NOT seen)
+FROM (
+    SELECT EXISTS (SELECT FROM faces f
+                   WHERE f.sighting_id = s.id AND f.event_photo_id = c.id) AS seen
+    FROM event_photos c
+    JOIN sightings s ON s.photo_id = c.photo_id
+    WHERE c.event_id = %(successor)s
+      AND (EXISTS (SELECT FROM sighting_person m
+                   WHERE m.sighting_id = s.id AND m.decided_by = 'user')
+           OR EXISTS (SELECT FROM rejections r WHERE r.sighting_id = s.id))
+) decided;
