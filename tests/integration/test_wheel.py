@@ -22,6 +22,9 @@ EXPECTED = {
     "facefind/models/centerface.toml",
     "facefind/models/clip.toml",
     "facefind/models/dlib_landmarks.toml",
+    "facefind/templates/page.css",
+    "facefind/templates/page.html",
+    "facefind/templates/page.js",
     "facefind/py.typed",
 }
 
