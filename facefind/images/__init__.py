@@ -6,21 +6,30 @@ from facefind.images.decode import decode
 from facefind.images.discover import ALBUMS_RECORD, discover, discover_apart
 from facefind.images.draw import draw_faces
 from facefind.images.files import FileContent, read_file, stamp
+from facefind.images.metadata import Metadata, metadata_of, read_metadata
 from facefind.images.photo import read_photo
 from facefind.images.save import save_jpeg
-from facefind.images.sheet import DrawnPair, draw_pairs
+from facefind.images.sheet import DrawnPair, Tile, draw_grid, draw_pairs
+from facefind.images.thumbnail import face_cover, thumbnail
 
 __all__ = [
     "ALBUMS_RECORD",
     "DrawnPair",
     "FileContent",
+    "Metadata",
+    "Tile",
     "decode",
     "discover",
     "discover_apart",
     "draw_faces",
+    "draw_grid",
     "draw_pairs",
+    "face_cover",
+    "metadata_of",
     "read_file",
+    "read_metadata",
     "read_photo",
     "save_jpeg",
     "stamp",
+    "thumbnail",
 ]
