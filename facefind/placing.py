@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import itertools
+import hashlib
 import os
 import shutil
-import uuid
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from facefind import filenames, folders
 from facefind.errors import OutputError
 
 Mode = Literal["link", "hardlink", "copy"]
+Form = Literal["link", "hardlink", "copy", "zip", "picture", "page"]
 
 CLOCK_GRAIN_NS = 2_000_000_000
 """File times closer than this are the same: FAT, on memory cards, keeps two seconds."""
@@ -23,10 +23,19 @@ CLOCK_GRAIN_NS = 2_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What was put at a path: how, from where, and the source's size and time (0 for links)."""
+    """What was put at a path, told well enough to know it again.
+
+    Attributes:
+        source: Where a photo came from; of an archive what `mark` makes of it, of a page its
+            SHA-256, of a picture what it shows.
+        mode: A photo linked, hard-linked or copied, an archive of photos, a small picture made of
+            one, or a page.
+        size, mtime_ns: The photo's, 0 for links. Of an archive its own size, 0 until it is known,
+            and its newest photo's time; of a page its size alone.
+    """
 
     source: str
-    mode: Mode
+    mode: Form
     size: int = 0
     mtime_ns: int = 0
 
@@ -43,7 +52,7 @@ def intended(source: Path, mode: Mode) -> Placed:
     try:
         status = absolute.stat()
     except OSError as error:
-        raise _output_error(error, source, source, mode) from error
+        raise _output_error(error, source, source) from error
     return Placed(str(absolute), mode, status.st_size, status.st_mtime_ns)
 
 
@@ -52,44 +61,35 @@ def is_intact(path: Path, placed: Placed) -> bool:
     try:
         if placed.mode == "link":
             return path.is_symlink() and str(path.readlink()) == placed.source
+        if placed.mode == "page":
+            return sha256_of(path.read_bytes()) == placed.source
         if placed.mode == "hardlink" and path.samefile(placed.source):
             return True
         status = path.lstat()
+        if placed.mode == "zip" and not _ends_with(path, mark(placed.source)):
+            return False
     except OSError:
         return False
-    unchanged = abs(status.st_mtime_ns - placed.mtime_ns) <= CLOCK_GRAIN_NS
-    return status.st_size == placed.size and unchanged
+    any_size = placed.mode == "picture" or (placed.mode == "zip" and not placed.size)
+    same_size = any_size or status.st_size == placed.size
+    return same_size and abs(status.st_mtime_ns - placed.mtime_ns) <= CLOCK_GRAIN_NS
 
 
-def free_name(name: str, taken: Collection[str]) -> str:
-    """`name`, or "name (2)" and so on where it is taken.
-
-    Args:
-        taken: Names in use, case-folded, because some file systems ignore case.
-    """
-    return next(name for name in _names(name) if name.casefold() not in taken)
+def sha256_of(data: bytes) -> str:
+    """In hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
 
 
-def marked_name(name: str, mark: str, suffix: str) -> str:
-    """`name` without its suffix, `mark` and another suffix, cut to what file systems allow."""
-    # They count a name's bytes; 255 is the usual limit.
-    room = 255 - len(os.fsencode(mark + suffix))
-    return os.fsencode(Path(name).stem)[:room].decode("utf-8", "ignore") + mark + suffix
+def mark(fingerprint: str) -> bytes:
+    """What an archive ends with: whose it is, and of what content."""
+    return f"facefind {fingerprint}".encode()
 
 
-def _names(name: str) -> Iterator[str]:
-    """`name`, "name (2)", "name (3)" and so on."""
-    yield name
-    for number in itertools.count(2):
-        yield marked_name(name, f" ({number})", Path(name).suffix)
-
-
-def names_in(folder: Path) -> list[str]:
-    """The names in a folder; none where it does not exist."""
-    try:
-        return [entry.name for entry in folder.iterdir()]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+def _ends_with(path: Path, ending: bytes) -> bool:
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - len(ending)))
+        return file.read() == ending
 
 
 def place(source: Path, target: Path, mode: Mode) -> None:
@@ -100,15 +100,33 @@ def place(source: Path, target: Path, mode: Mode) -> None:
     Raises:
         OutputError: It cannot be written (disk full, no permission) or the source is gone.
     """
-    temporary = target.parent / f".facefind-{uuid.uuid4().hex}.part"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _make(source.absolute(), temporary, mode)
-        temporary.replace(target)
+        with folders.whole(target) as temporary:
+            _make(source.absolute(), temporary, mode)
     except OSError as error:
-        raise _output_error(error, source, target, mode) from error
-    finally:
-        _discard(temporary)
+        raise _output_error(error, source, target) from error
+
+
+def can_be_linked(source: Path, folder: Path, *, trial: bool = True) -> bool:
+    """Whether a photo can be hard-linked into a folder: both are on one disk that has such links.
+
+    Where the folder is not there yet, or nothing may be tried in it, its disk decides.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    real = source.resolve()
+    try:
+        if real.stat().st_dev != there.stat().st_dev:
+            return False
+        if there != folder or not trial:
+            return True
+        # One disk may be mounted at two places, between which there are no links either.
+        tried = folder / folders.temporary_name()
+        tried.hardlink_to(real)
+        tried.unlink()
+    except OSError:
+        return False
+    return True
 
 
 def place_all(sources: Iterable[Path], folder: Path, mode: Mode) -> list[Path]:
@@ -119,8 +137,8 @@ def place_all(sources: Iterable[Path], folder: Path, mode: Mode) -> list[Path]:
     Raises:
         OutputError: As `place`.
     """
-    make_folder(folder)
-    there = {name.casefold() for name in names_in(folder)}
+    folders.make_folder(folder)
+    there = {name.casefold() for name in folders.names_in(folder)}
     used: set[str] = set()
     gone = []
     for source in sources:
@@ -144,7 +162,7 @@ def _place_once(
         Its name, case-folded.
     """
     placed = intended(source, mode)
-    for name in _names(source.name):
+    for name in filenames.numbered(*filenames.split(source.name)):
         folded = name.casefold()
         if folded in used or (folded in there and not is_intact(folder / name, placed)):
             continue
@@ -163,85 +181,15 @@ def is_there(path: Path) -> bool:
     return True
 
 
-def make_folder(folder: Path) -> None:
-    """Creates a folder and those above it.
-
-    Raises:
-        OutputError: It cannot be created, or is a file.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The folder {folder} cannot be made: {error.strerror}.") from error
-
-
-def remove(path: Path) -> None:
-    """Removes a file.
-
-    Raises:
-        OutputError: It cannot be removed.
-    """
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be removed: {error.strerror}.") from error
-
-
-def remove_if_empty(folder: Path) -> None:
-    """Removes a folder that holds nothing; one that holds something stays.
-
-    Raises:
-        OutputError: It is empty and cannot be removed.
-    """
-    if folder.is_dir() and not names_in(folder):
-        try:
-            folder.rmdir()
-        except OSError as error:
-            raise OutputError(f"{folder} cannot be removed: {error.strerror}.") from error
-
-
 def clear_links(folder: Path) -> None:
     """Removes the symbolic links in a folder, and nothing else.
 
     Raises:
         OutputError: One cannot be removed.
     """
-    for name in names_in(folder):
+    for name in folders.names_in(folder):
         if (folder / name).is_symlink():
-            remove(folder / name)
-
-
-def read_text(path: Path) -> str | None:
-    """A small UTF-8 file's text; None where there is none.
-
-    Raises:
-        OutputError: It is there and cannot be read.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise OutputError(f"{path} cannot be read: {error}.") from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a small UTF-8 file, whole or not at all.
-
-    Raises:
-        OutputError: It cannot be written.
-    """
-    temporary = path.with_name(f".facefind-{uuid.uuid4().hex}.part")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}.", _room(error)) from error
-    finally:
-        _discard(temporary)
+            folders.remove(folder / name)
 
 
 def _make(source: Path, target: Path, mode: Mode) -> None:
@@ -259,28 +207,11 @@ def _make(source: Path, target: Path, mode: Mode) -> None:
         os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def _discard(temporary: Path) -> None:
-    """Removes what an error left; after success the temporary name is gone already."""
-    # On a read-only disk this fails too, and the first error is the one to tell.
-    with contextlib.suppress(OSError):
-        temporary.unlink(missing_ok=True)
-
-
-def _output_error(error: OSError, source: Path, target: Path, mode: Mode) -> OutputError:
-    if error.errno == errno.EXDEV and mode == "hardlink":
-        return OutputError(
-            f"{source} and {target.parent} are on different disks, so it cannot be hard-linked.",
-            "Use --mode link or --mode copy.",
-        )
+def _output_error(error: OSError, source: Path, target: Path) -> OutputError:
     if error.errno == errno.ENOENT and not is_there(source):
         return OutputError(
             f"The photo {source} is no longer there.", "Run facefind ingest again, then this."
         )
     if error.errno == errno.EACCES and not os.access(source, os.R_OK):
         return OutputError(f"The photo {source} cannot be read: {error.strerror}.")
-    return OutputError(f"{target} cannot be written: {error.strerror}.", _room(error))
-
-
-def _room(error: OSError) -> str:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return "Make room and run it again; what is there is whole." if full else ""
+    return folders.not_written(target, error)

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
+from facefind.answers import event_named
 from facefind.errors import UsageError
 from facefind.inference.quality import HARDLY_KNOWN
 from facefind.matching import Calibration, Candidates, rescore
@@ -154,6 +155,7 @@ class Gallery:
     """The faces in scope, ready to be asked about one person after the other.
 
     Args:
+        scope: Which faces they are.
         calibration: The pipeline's; None gives matches without a probability.
     """
 
@@ -161,7 +163,7 @@ class Gallery:
         self, store: SearchStore, scope: Scope, calibration: Calibration | None = None
     ) -> None:
         self._store = store
-        self._scope = scope
+        self.scope = scope
         self._calibration = calibration
 
     @property
@@ -177,7 +179,7 @@ class Gallery:
         """
         if reach.max_distance is None:
             raise UsageError(
-                f"Pipeline {self._scope.events[0].pipeline} has no measured threshold, so it "
+                f"Pipeline {self.scope.events[0].pipeline} has no measured threshold, so it "
                 "cannot tell who is in a photo.",
                 "Ingest the photos under another --event with the default pipeline for albums.",
             )
@@ -197,7 +199,7 @@ class Gallery:
             limit = UNCALIBRATED_LIMIT if reach.max_distance is None else 0
         if reach.min_probability is not None:
             return best_of_each_photo(self.faces(probe, reach))[: limit or None]
-        scope = self._scope
+        scope = self.scope
         found = self._store.search(
             probe.embedding, scope.events, max_distance=reach.max_distance, limit=limit,
             after=scope.after, before=scope.before, min_quality=scope.min_quality,
@@ -215,7 +217,7 @@ class Gallery:
         return [replace(m, probability=known.get((m.photo_id, m.box))) for m in found]
 
     def _near(self, probe: Probe, max_distance: float) -> list[FaceNearby]:
-        scope = self._scope
+        scope = self.scope
         return self._store.faces_within(
             probe.embedding, scope.events, max_distance=max_distance, limit=MOST_CANDIDATES,
             after=scope.after, before=scope.before, min_quality=scope.min_quality,
@@ -251,11 +253,11 @@ class Gallery:
     @cached_property
     def _cohort(self) -> FloatArray:
         """Once for all people asked about."""
-        return self._store.cohort(self._scope.events, COHORT, self._scope.min_quality)
+        return self._store.cohort(self.scope.events, COHORT, self.scope.min_quality)
 
     @cached_property
     def _count(self) -> int:
-        return self._store.count_faces(self._scope.events, self._scope.min_quality)
+        return self._store.count_faces(self.scope.events, self.scope.min_quality)
 
 
 def best_of_each_photo(faces: Sequence[Match]) -> list[Match]:
@@ -303,14 +305,8 @@ def events_to_search(events: Sequence[Event], name: str | None) -> list[Event]:
     Raises:
         UsageError: No such event, no events at all, or events of different pipelines.
     """
-    if not events:
-        raise UsageError("Nothing has been ingested yet.", "Start with: facefind ingest FOLDER")
-    if name is not None:
-        named = [event for event in events if event.name == name]
-        if not named:
-            there = ", ".join(f'"{event.name}"' for event in events)
-            raise UsageError(f'There is no event "{name}".', f"There are: {there}.")
-        return named
+    if name is not None or not events:
+        return [event_named(events, name or "")]
     if len({event.pipeline for event in events}) == 1 < len({e.fingerprint for e in events}):
         raise UsageError(
             "Some events were ingested with other weights, whose distances do not compare.",

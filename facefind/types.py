@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,12 +160,16 @@ class Match:
     Attributes:
         photo: The first known of the content's paths that were there at the last ingest; one that
             could be read then goes first.
-        distance: L2 distance of the nearest face's embedding to the probe.
+        distance: L2 distance of the nearest face's embedding to the probe; NaN where none was asked
+            about, but a known person.
         box: That face's box.
         taken_at: UTC, or None.
         photo_id: Tells one content from another, whatever path or event it was found in.
         probability: How likely that face is the person's, 0..1; None without a calibration.
         quality: That face's; see `Quality.value`.
+        sighting: That face's number: the same whichever pipeline found it.
+        person: Whom that face is taken for; None for nobody.
+        by: What says so: the face itself, or that it is taken for the person asked about.
     """
 
     photo: Path
@@ -176,3 +180,6 @@ class Match:
     photo_id: int
     probability: float | None = None
     quality: float | None = None
+    sighting: int | None = None
+    person: int | None = None
+    by: Literal["face", "person"] = "face"

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facefind.albums import PortraitSet, portrait_sets
 from facefind.errors import FacefindError
+from facefind.portrait_folder import PortraitSet, portrait_sets
 from scripts.sample_event import SampleError, build_sample_event
 
 RESULTS = "facefind-demo"
@@ -114,7 +114,7 @@ def _show_sample(results: Path) -> int:
     demo = Demo(results, "sample")
     demo.run("ingest", str(results / "photos"), "--event", demo.event)
     answers = _answers(demo, portrait_sets(results / "portraits")[0])
-    _write_albums(demo, results / "portraits")
+    _write_albums(demo)
     _report(demo, answers)
     mistakes = list(_mistakes(demo, answers, truth))
     for mistake in mistakes:
@@ -129,7 +129,9 @@ def _show_own(results: Path, photos: Path, portrait: Path | None) -> int:
     demo = Demo(results, photos.resolve().name or "photos")
     code = demo.run("ingest", str(photos), "--event", demo.event)
     if portrait is None:
-        print(f"\nNow with a portrait: scripts/demo {shlex.quote(str(photos))} PORTRAIT")
+        _write_albums(demo)
+        print(f"\nAll albums: {demo.albums}")
+        print(f"Now with a portrait: scripts/demo {shlex.quote(str(photos))} PORTRAIT")
         return code
     if portrait.is_dir():
         answers = _answers(demo, portrait_sets(portrait)[0])
@@ -151,19 +153,21 @@ def _answers(demo: Demo, people: Sequence[PortraitSet]) -> Answers:
     return answers
 
 
-def _write_albums(demo: Demo, portraits: Path) -> None:
-    demo.run("albums", str(demo.albums), "--portraits", str(portraits), "--event", demo.event)
+def _write_albums(demo: Demo, portraits: Path | None = None) -> None:
+    """Albums of everybody who was found, or of the people of some portraits."""
+    asked = () if portraits is None else ("--portraits", str(portraits))
+    demo.run("albums", str(demo.albums), *asked, "--event", demo.event)
 
 
 def _report(demo: Demo, answers: Answers) -> None:
-    folders = {person["name"]: person["folder"] for person in _listing(demo)["people"]}
     print("\nFound:")
     for name, matches in answers.items():
         print(f"\n{name}, photos: {len(matches)}")
         for match in matches:
             print(f"  {match['distance']:.3f}  {_name(match['photo'])}")
-        if folders.get(name):
-            print(f"  album: {demo.albums / folders[name]}")
+        album = _album_of(_listing(demo)["people"], [match["photo"] for match in matches])
+        if album["folder"]:
+            print(f"  album: {demo.albums / album['folder']}")
     print(f"\nAll albums: {demo.albums}")
     print(f"The program itself: {PROGRAM}")
 
@@ -171,9 +175,10 @@ def _report(demo: Demo, answers: Answers) -> None:
 def _mistakes(demo: Demo, answers: Answers, truth: dict[str, Any]) -> Iterator[str]:
     """What differs from the truth: in the answers, in the listing, in the folders on disk."""
     listing = _listing(demo)
-    albums = {person["name"]: person for person in listing["people"]}
+    if len(listing["people"]) != len(truth["people"]):
+        yield f"there are {len(listing['people'])} albums, not {len(truth['people'])}"
     for name, photos in truth["people"].items():
-        album = albums.get(name, {"photos": [], "folder": "missing"})
+        album = _album_of(listing["people"], photos)
         seen = {
             "who": [_name(match["photo"]) for match in answers.get(name, [])],
             "albums.json": [_name(photo) for photo in album["photos"]],
@@ -185,6 +190,14 @@ def _mistakes(demo: Demo, answers: Answers, truth: dict[str, Any]) -> Iterator[s
     nobody = sorted(_name(photo) for photo in listing["photos_without_people"])
     if nobody != sorted(truth["photos_without_people"]):
         yield f"photos without people: {nobody}, not {sorted(truth['photos_without_people'])}"
+
+
+def _album_of(albums: Sequence[dict[str, Any]], photos: Sequence[str]) -> dict[str, Any]:
+    """The album that holds the most of some photos: people who were only found have no names."""
+    wanted = {_name(photo) for photo in photos}
+    shared = {len(wanted & {*map(_name, one["photos"])}): one for one in albums}
+    none: dict[str, Any] = {"photos": [], "folder": ""}
+    return shared[max(shared)] if any(shared) else none
 
 
 def _listing(demo: Demo) -> dict[str, Any]:

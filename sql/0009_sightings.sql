@@ -15,6 +15,7 @@ CREATE INDEX sightings_photo ON sightings (photo_id);
 
 -- Nothing has written to these yet.
 DROP TABLE face_person, lost_decisions;
+DELETE FROM people;
 
 -- Unfinished moves: reindex begins anew.
 DELETE FROM events WHERE replaces IS NOT NULL;

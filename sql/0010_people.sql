@@ -73,7 +73,7 @@ CREATE TABLE decisions (
     subject    jsonb NOT NULL,
     -- Account and machine.
     made_by    text NOT NULL,
-    made_at    timestamptz NOT NULL DEFAULT now(),
+    made_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     undone_by  text,
     undone_at  timestamptz,
     revision   bigint NOT NULL DEFAULT nextval('decision_revisions') UNIQUE,
@@ -89,22 +89,34 @@ CREATE TABLE decision_changes (
     key         jsonb NOT NULL,
     before      jsonb,
     after       jsonb,
+    -- The earlier decision that had done this, and was undone while this one stands.
+    instead_of  bigint REFERENCES decisions ON DELETE CASCADE,
     CHECK (num_nulls(before, after) < 2)
 );
 CREATE INDEX decision_changes_decision ON decision_changes (decision_id);
 CREATE INDEX decision_changes_row ON decision_changes (relation, key);
+CREATE INDEX decision_changes_sighting ON decision_changes (((key ->> 'sighting_id')::bigint));
+CREATE INDEX decision_changes_instead ON decision_changes (instead_of) WHERE instead_of IS NOT NULL;
+
+-- People whose faces a decision has pinned, each that they had then, whether or not it was pinned before.
+CREATE TABLE decision_keeps (
+    decision_id bigint NOT NULL REFERENCES decisions ON DELETE CASCADE,
+    -- Who may be gone by now.
+    person_id   bigint NOT NULL,
+    PRIMARY KEY (person_id, decision_id)
+);
+CREATE INDEX decision_keeps_decision ON decision_keeps (decision_id);
 
 -- Writes down every change of a row while the setting facefind.decision holds a decision's number; its
 -- arguments are the columns of the primary key.
 CREATE FUNCTION log_decision() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    decision bigint := nullif(current_setting('facefind.decision', true), '')::bigint;
     before jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
     after jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
 BEGIN
-    IF decision IS NOT NULL AND before IS DISTINCT FROM after THEN
+    IF before IS DISTINCT FROM after THEN
         INSERT INTO decision_changes (decision_id, relation, key, before, after)
-        SELECT decision, TG_TABLE_NAME,
+        SELECT current_setting('facefind.decision')::bigint, TG_TABLE_NAME,
                jsonb_object_agg(name, coalesce(after, before) -> name), before, after
         FROM unnest(TG_ARGV) AS name;
     END IF;
@@ -113,10 +125,14 @@ END
 $$;
 
 CREATE TRIGGER log_decision AFTER INSERT OR UPDATE OR DELETE ON people
-FOR EACH ROW EXECUTE FUNCTION log_decision('id');
+FOR EACH ROW WHEN (current_setting('facefind.decision', true) <> '')
+EXECUTE FUNCTION log_decision('id');
 CREATE TRIGGER log_decision AFTER INSERT OR UPDATE OR DELETE ON sighting_person
-FOR EACH ROW EXECUTE FUNCTION log_decision('sighting_id');
+FOR EACH ROW WHEN (current_setting('facefind.decision', true) <> '')
+EXECUTE FUNCTION log_decision('sighting_id');
 CREATE TRIGGER log_decision AFTER INSERT OR UPDATE OR DELETE ON rejections
-FOR EACH ROW EXECUTE FUNCTION log_decision('sighting_id', 'person_id');
+FOR EACH ROW WHEN (current_setting('facefind.decision', true) <> '')
+EXECUTE FUNCTION log_decision('sighting_id', 'person_id');
 CREATE TRIGGER log_decision AFTER INSERT OR UPDATE OR DELETE ON portraits
-FOR EACH ROW EXECUTE FUNCTION log_decision('id');
+FOR EACH ROW WHEN (current_setting('facefind.decision', true) <> '')
+EXECUTE FUNCTION log_decision('id');

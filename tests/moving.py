@@ -24,13 +24,13 @@ SNAPSHOT = """
            coalesce(paths.error, contents.error), paths.size_bytes, paths.mtime_ns,
            paths.missing_since IS NOT NULL, contents.ingested_at,
            faces.pipeline, faces.dimension, faces.x, faces.y, faces.w, faces.h,
-           faces.embedding::text, face_person.person_id, face_person.decided_by
+           faces.embedding::text, who.person_id, who.decided_by
     FROM events
     JOIN event_paths paths ON paths.event_id = events.id
     LEFT JOIN event_photos contents ON contents.id = paths.event_photo_id
     LEFT JOIN photos ON photos.id = contents.photo_id
     LEFT JOIN faces ON faces.event_photo_id = contents.id AND faces.event_id = events.id
-    LEFT JOIN face_person ON face_person.face_id = faces.id
+    LEFT JOIN sighting_person who ON who.sighting_id = faces.sighting_id
     WHERE events.name = %s AND events.replaces IS NULL
     ORDER BY 1, faces.x, faces.y
 """

@@ -1,28 +1,32 @@
-"""facefind albums OUT --portraits DIR"""
+"""facefind albums OUT [--portraits DIR]"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from facefind.cli.albums_output import print_report, print_unknown
 from facefind.cli.context import EXIT_FAILED, App, facefind_command
-from facefind.cli.output import plural, print_json, printable, remarks, shown
+from facefind.cli.output import progress
 from facefind.cli.params import (
     certainty_of,
     event_option,
     loose_option,
     low_quality_option,
+    moment,
     strict_option,
 )
 
 if TYPE_CHECKING:
-    from facefind.albums import AlbumsReport, People
-    from facefind.placing import Mode
+    from facefind.albums import PageChoice
+    from facefind.store.records import EventPhoto, Person
+    from facefind.store.repository import Repository
 
-
-SHOWN_GONE = 10
+OF_PEOPLE = ("only", "together", "include_hidden", "unsorted")
+OF_PORTRAITS = ("strict", "loose", "include_low_quality")
 
 
 @facefind_command()
@@ -30,123 +34,163 @@ SHOWN_GONE = 10
 @click.option(
     "--portraits",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    required=True,
-    help="One picture per person, named after them; a sub-folder holds several of one person.",
+    help="Albums of these people instead: one picture each, named after them, or a sub-folder.",
 )
 @event_option
 @click.option(
-    "--mode",
-    type=click.Choice(["link", "hardlink", "copy"]),
-    default="link",
-    show_default=True,
-    help="How the photos get into the albums.",
+    "--only", multiple=True, metavar="WHO", help="Only this person, by name or number; repeatable."
 )
+@click.option(
+    "--together",
+    nargs=2,
+    multiple=True,
+    metavar="WHO WHO",
+    help="Also an album of the photos that show both; repeatable.",
+)
+@click.option("--include-hidden", is_flag=True, help="Also people who are hidden.")
+@click.option("--unsorted", is_flag=True, help="Also an album of the photos that show nobody.")
 @click.option(
     "--min-photos",
     type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="People with fewer photos get no folder.",
+    metavar="N",
+    help="People with fewer photos get no album.  [default: 1; 2 for people without a name]",
 )
+@click.option(
+    "--after", type=moment, metavar="DATE", help="Only photos known to be taken then or later."
+)
+@click.option(
+    "--before", type=moment, metavar="DATE", help="Only photos known to be taken earlier."
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["link", "hardlink", "copy", "zip"]),
+    default="link",
+    show_default=True,
+    help="How the photos get into the albums; zip makes each album one file.",
+)
+@click.option("--no-page", is_flag=True, help="No index.html to look at the albums with.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done.")
 @strict_option
 @loose_option
 @low_quality_option
-def command(
-    app: App,
-    out: Path,
-    portraits: Path,
-    event: str | None,
-    mode: str,
-    min_photos: int,
-    strict: bool,
-    loose: bool,
-    include_low_quality: bool,
-) -> int:
-    """Write one folder per person of a folder of portraits.
+def command(app: App, out: Path, portraits: Path | None, dry_run: bool, **options: Any) -> int:
+    """Write one folder per person, and a page to look at them with.
 
-    Run it again after the next ingest: only what changed is changed, and files that facefind did
-    not write are never touched.
+    The people are those that facefind people knows, or those of a folder of portraits. OUT holds
+    the albums asked for: run it again with other options or after an ingest, and what changed is
+    changed, a renamed person's folder is renamed, and what no longer belongs is removed. Files that
+    facefind did not write are never touched.
     """
-    from facefind.albums import find_people, read_people, write_albums
+    if portraits is not None:
+        _refuse(options, OF_PEOPLE, "asks for people of the library: leave out --portraits")
+        return _by_portraits(app, out, portraits, dry_run, options)
+    _refuse(options, OF_PORTRAITS, "is about portraits: it goes with --portraits")
+    return _by_people(app, out, dry_run, options)
+
+
+def _refuse(options: dict[str, Any], names: Sequence[str], reason: str) -> None:
+    wrong = next((name for name in names if options[name]), None)
+    if wrong is not None:
+        raise click.UsageError(f"--{wrong.replace('_', '-')} {reason}.")
+
+
+def _by_people(app: App, out: Path, dry_run: bool, options: dict[str, Any]) -> int:
+    from facefind.albums import Choice, people_albums, write_albums
+    from facefind.naming import find_person
+    from facefind.search import events_to_search
+
+    with app.store() as store:
+        events = store.events()
+        if options["event"] is not None or not events:
+            events = events_to_search(events, options["event"])
+        choice = Choice(
+            events,
+            only=_each_once(store, options["only"]),
+            together=[
+                (find_person(store, one), find_person(store, other))
+                for one, other in options["together"]
+            ],
+            min_photos=options["min_photos"],
+            include_hidden=options["include_hidden"],
+            unsorted=options["unsorted"],
+            after=options["after"],
+            before=options["before"],
+        )
+        members = people_albums(store, choice)
+        page = None
+        if not options["no_page"]:
+            heading = events[0].name if len(events) == 1 else "Albums"
+            page = _page(app, store, members.photos, heading)
+    report = write_albums(
+        out,
+        members.albums,
+        photos=members.photos,
+        nobody=members.nobody,
+        mode=options["mode"],
+        page=page,
+        dry_run=dry_run,
+    )
+    print_report(app, out, report, dry_run=dry_run)
+    nothing = not any(album.place for album in report.albums)
+    unread = report.page is not None and report.page.failed
+    return EXIT_FAILED if report.gone or unread or nothing else 0
+
+
+def _each_once(store: Repository, references: Sequence[str]) -> list[Person]:
+    """People in the order that they are named in."""
+    from facefind.naming import find_person
+
+    found = [find_person(store, reference) for reference in references]
+    return list({person.id: person for person in found}.values())
+
+
+def _page(app: App, store: Repository, photos: Sequence[EventPhoto], heading: str) -> PageChoice:
+    import os
+
+    from facefind.albums import PageChoice
+
+    places = store.photos_at([os.fsencode(photo.path) for photo in photos])
+    sizes = {p.photo_id: (p.width, p.height) for p in places if p.width and p.height}
+    return PageChoice(heading, sizes, progress("thumbnails", app.quiet))
+
+
+def _by_portraits(
+    app: App, out: Path, portraits: Path, dry_run: bool, options: dict[str, Any]
+) -> int:
+    from facefind.albums import Choice, find_people, portrait_albums, write_albums
+    from facefind.albums.members import photos_between
     from facefind.binding import pipeline_of
     from facefind.errors import UsageError
     from facefind.inference.quality import LOW_QUALITY
     from facefind.matching import load_calibration
+    from facefind.portrait_folder import read_people
     from facefind.search import Gallery, Scope, events_to_search, reach_of
 
     if out.resolve() == portraits.resolve():
         raise UsageError("The albums need a folder of their own, not that of the portraits.")
+    after, before = options["after"], options["before"]
     with app.store() as store:
-        events = events_to_search(store.events(), event)
+        events = events_to_search(store.events(), options["event"])
         pipeline = pipeline_of(events, app.pipeline)
         calibration = load_calibration(pipeline.spec.name)
-        reach = reach_of(
-            calibration, pipeline.spec.threshold, certainty=certainty_of(strict, loose)
-        )
-        floor = 0.0 if include_low_quality else LOW_QUALITY
-        gallery = Gallery(store, Scope(events, min_quality=floor), calibration)
+        certainty = certainty_of(options["strict"], options["loose"])
+        reach = reach_of(calibration, pipeline.spec.threshold, certainty=certainty)
+        floor = 0.0 if options["include_low_quality"] else LOW_QUALITY
+        gallery = Gallery(store, Scope(events, after, before, floor), calibration)
         people = read_people(portraits, pipeline)
         answers = find_people(people, gallery, reach)
-        photos = [photo for one in events for photo in store.event_photos(one.id)]
+        photos = photos_between(store, Choice(events, after=after, before=before))
+    shown = {match.photo_id for matches in answers.values() for match in matches}
     report = write_albums(
         out,
-        answers,
+        portrait_albums(answers, options["min_photos"]),
         photos=photos,
-        mode=cast("Mode", mode),
-        min_photos=min_photos,
+        nobody=[photo for photo in photos if photo.photo_id not in shown],
+        mode=options["mode"],
         keep=people.unknown,
+        dry_run=dry_run,
     )
-    _print_remarks(people, report)
-    if app.json:
-        _print_json(out, report, people)
-    elif not app.quiet:
-        _print_lines(out, report)
-    found = any(album.matches for album in report.albums)
+    print_unknown(people)
+    print_report(app, out, report, dry_run=dry_run, people=people)
+    found = any(answers.values())
     return EXIT_FAILED if people.failed or report.gone or not found else 0
-
-
-def _print_remarks(people: People, report: AlbumsReport) -> None:
-    for left_out in people.failed:
-        click.echo(f"Portrait left out: {printable(left_out.reason)}", err=True)
-    for name in sorted(people.unknown):
-        click.echo(f"{printable(name)} has no portrait that can be used; an album of theirs stays "
-                   "as it is.", err=True)  # fmt: skip
-    for portraits in people.probes.values():
-        for portrait in portraits:
-            for remark in remarks(portrait, choice=""):
-                click.echo(remark, err=True)
-    gone = sorted(set(report.gone))
-    for photo in gone[:SHOWN_GONE]:
-        click.echo(f"No longer there: {shown(photo)}", err=True)
-    if gone:
-        click.echo(f"{plural(len(gone), 'photo')} gone in all; what the albums have of them stays "
-                   "until an ingest takes note of it.", err=True)  # fmt: skip
-    for path in report.left_alone:
-        click.echo(f"Left alone, changed since facefind wrote it: {shown(path)}", err=True)
-
-
-def _print_json(out: Path, report: AlbumsReport, people: People) -> None:
-    from facefind.albums import listing
-
-    print_json(
-        {
-            "out": str(out),
-            **listing(report.albums, report.photos_without_people),
-            "written": report.written,
-            "kept": report.kept,
-            "removed": report.removed,
-            "left_alone": [str(path) for path in report.left_alone],
-            "gone": [str(path) for path in report.gone],
-            "failed": [{"path": str(p.path), "reason": p.reason} for p in people.failed],
-        }
-    )
-
-
-def _print_lines(out: Path, report: AlbumsReport) -> None:
-    for album in report.albums:
-        where = shown(out / album.folder) if album.folder else "no album"
-        click.echo(f"{printable(album.name)}: {plural(len(album.matches), 'photo')}, {where}")
-    click.echo(
-        f"{plural(len(report.photos_without_people), 'photo')} without any of these people; "
-        f"{report.written} written, {report.kept} kept, {report.removed} removed."
-    )

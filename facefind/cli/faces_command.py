@@ -48,12 +48,12 @@ def command(
 
 def _target(photo: Path, to: Path | None) -> Path:
     """Where the copy goes: where the user says, but never over the photo; else a free name here."""
-    from facefind import placing
+    from facefind import filenames, folders
     from facefind.errors import UsageError
 
     if to is None:
-        name = placing.marked_name(photo.name, "-faces", ".jpg")
-        return Path(placing.free_name(name, {n.casefold() for n in placing.names_in(Path())}))
+        taken = filenames.Taken(folders.names_in(Path()))
+        return Path(taken.take(f"{photo.stem}-faces", ".jpg"))
     if to.exists() and to.samefile(photo):
         raise UsageError(f"{to} is the photo itself; write the copy somewhere else.")
     return to

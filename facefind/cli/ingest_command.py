@@ -22,6 +22,7 @@ from facefind.cli.params import EXISTING, set_option, thorough_option
 
 if TYPE_CHECKING:
     from facefind.ingest import FailedPhoto, Found, IngestReport
+    from facefind.store.repository import Repository
     from facefind.types import Event
 
 SHOWN_FAILURES = 10
@@ -34,6 +35,7 @@ SHOWN_FAILURES = 10
 @set_option
 @thorough_option
 @click.option("--retry-failed", is_flag=True, help="Try again what could not be read before.")
+@click.option("--no-group", is_flag=True, help="Do not group the faces into people.")
 def command(
     app: App,
     paths: tuple[Path, ...],
@@ -42,8 +44,9 @@ def command(
     assignments: tuple[tuple[str, str], ...],
     thorough: bool,
     retry_failed: bool,
+    no_group: bool,
 ) -> int:
-    """Find the faces in photos and folders of photos, and remember them.
+    """Find the faces in photos and folders of photos, and group them into people.
 
     Running it again reads only what is new or changed.
     """
@@ -67,7 +70,10 @@ def command(
                 progress=progress("ingest", app.quiet),
                 stop=stop,
             )
-    _print(app, report)
+        people = None
+        if not no_group and not report.interrupted:
+            people = _group(app, store, bound)
+    _print(app, report, people)
     if report.interrupted:
         click.echo(f"Stopped early. To go on: {_again(report, paths, retry_failed)}", err=True)
         return EXIT_INTERRUPTED
@@ -82,18 +88,31 @@ def _refuse_nothing(found: Found, event: Event | None, paths: Sequence[Path]) ->
         raise UsageError(f"There are no pictures in {', '.join(shown(path) for path in paths)}.")
 
 
+def _group(app: App, store: Repository, event: Event) -> int | None:
+    """Groups the faces; how many people the event shows, None where its pipeline cannot tell."""
+    from facefind.people import group_people
+
+    if group_people(store, [event]).ungrouped:
+        if not app.quiet:
+            click.echo(
+                f"Faces of pipeline {event.pipeline} cannot be grouped into people.", err=True
+            )
+        return None
+    return sum(person.faces > 0 for person in store.people(events=[event.id]))
+
+
 def _again(report: IngestReport, paths: Sequence[Path], retry_failed: bool) -> str:
     words = ["facefind", "ingest", *(str(path) for path in paths), "--event", report.event]
     return printable(shlex.join([*words, *(["--retry-failed"] if retry_failed else [])]))
 
 
-def _print(app: App, report: IngestReport) -> None:
+def _print(app: App, report: IngestReport, people: int | None) -> None:
     if app.json:
-        print_json(_as_json(report))
+        print_json({**_as_json(report), "people": people})
         return
     _print_failures(report.failed)
     if not app.quiet:
-        _print_summary(report)
+        _print_summary(report, people)
 
 
 def _as_json(report: IngestReport) -> dict[str, Any]:
@@ -116,7 +135,7 @@ def _print_failures(failures: Sequence[FailedPhoto]) -> None:
         click.echo("Some failed in an earlier run; --retry-failed tries them again.", err=True)
 
 
-def _print_summary(report: IngestReport) -> None:
+def _print_summary(report: IngestReport, people: int | None) -> None:
     counts = [
         f"{report.new} new",
         f"{report.skipped} known",
@@ -124,9 +143,10 @@ def _print_summary(report: IngestReport) -> None:
     ]
     if report.missing:
         counts.append(f"{report.missing} gone")
+    grouped = "" if people is None else f" and {plural(people, 'person')}"
     click.echo(
         f'Event "{printable(report.event)}" holds {plural(report.photos, "photo")} with '
-        f"{plural(report.faces, 'face')} ({', '.join(counts)}; {report.seconds:.1f} s)."
+        f"{plural(report.faces, 'face')}{grouped} ({', '.join(counts)}; {report.seconds:.1f} s)."
     )
     if report.faces and not report.interrupted:
         asked = printable(shlex.join(["--event", report.event]))

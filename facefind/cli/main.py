@@ -21,6 +21,7 @@ from facefind.errors import FacefindError
 COMMANDS = {
     "ingest": "Find the faces of photos and remember them.",
     "who": "Show the photos of the person in a portrait.",
+    "people": "Group faces into people, name and correct them.",
     "albums": "Write one folder per person.",
     "faces": "Write a copy of a photo with its faces marked.",
     "reindex": "Look at an event's photos again, with another pipeline or settings.",

@@ -1,4 +1,4 @@
-"""Draws pairs of faces side by side, so that a user sees which ones are mistaken."""
+"""Draws faces in rows or side by side in pairs, so that a user sees which ones are mistaken."""
 
 from __future__ import annotations
 
@@ -78,3 +78,33 @@ def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, widt
     while line and font.getlength("\N{HORIZONTAL ELLIPSIS}" + line) > width:
         line = line[1:]
     return "\N{HORIZONTAL ELLIPSIS}" + line
+
+
+class Tile(NamedTuple):
+    """A square picture with two lines below it, the first one larger."""
+
+    picture: Image
+    name: str
+    note: str = ""
+
+
+def draw_grid(heading: str, tiles: Sequence[Tile], columns: int = 8) -> Image:
+    """A sheet of pictures in rows under a heading, every one of the same size.
+
+    Signs that the built-in font lacks appear as boxes.
+    """
+    columns = max(1, min(columns, len(tiles)))
+    rows = -(-len(tiles) // columns)
+    width, height = _SIDE + _GAP, _SIDE + 2 * _LINE + _GAP
+    top = _GAP + _HEADING + _GAP
+    large, small = ImageFont.load_default(_HEADING), ImageFont.load_default(_TEXT)
+    breadth = max(_GAP + columns * width, 3 * width)
+    sheet = PillowImage.new("RGB", (breadth, top + rows * height), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((_GAP, _GAP), _fitting(heading, large, breadth - 2 * _GAP), _INK, large)
+    for number, tile in enumerate(tiles):
+        x, y = _GAP + number % columns * width, top + number // columns * height
+        sheet.paste(PillowImage.fromarray(tile.picture).resize((_SIDE, _SIDE)), (x, y))
+        draw.text((x, y + _SIDE), _fitting(tile.name, large, _SIDE), _INK, large)
+        draw.text((x, y + _SIDE + _LINE + 4), _fitting(tile.note, small, _SIDE), _INK, small)
+    return np.asarray(sheet)

@@ -1,29 +1,26 @@
 """The store's words for decisions: each is a row of the log, and can be taken back.
 
 What a decision changes is written down by triggers of the database, row by row, as it was before
-and as it became; to undo one is to put the rows back.
+and as it became. `facefind.store.undoing` puts the rows back.
 """
 
 from __future__ import annotations
 
 import getpass
-import json
 import socket
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
-from psycopg2.extras import Json, execute_batch
+from psycopg2.extras import Json
 
 from facefind.errors import UsageError
 from facefind.store.access import Access
 from facefind.store.queries import queries
 from facefind.store.records import Decision, Membership, Person
+from facefind.store.undoing import turn
 from facefind.store.values import text
 from facefind.types import FloatArray
-
-RELATIONS = ("people", "sighting_person", "rejections", "portraits")
-"""The tables whose changes are logged; rows of the first must be there before the others'."""
 
 
 class Draft:
@@ -86,9 +83,11 @@ class Draft:
         """Chooses the face that stands for a person."""
         self._do("cover", {"person": person, "sighting": sighting})
 
-    def keep(self, person: int) -> None:
-        """Everybody whom the machine took for this person stays with them."""
-        self._do("keep", {"person": person})
+    def keep(self, *people: int) -> None:
+        """Everybody whom the machine took for these people stays with them."""
+        values = {"decision": self.id, "people": list(people)}
+        self._do("record_keeps", values)
+        self._do("keep", values)
 
     def assign(self, person: int, sightings: Collection[int], *, confirmed: bool) -> None:
         """Sightings are this person, whoever they were taken for.
@@ -185,7 +184,7 @@ class Deciding(Access):
             UsageError: There is none, it is undone already, or another one rests on it.
         """
         with self._write("undoing a decision") as cursor:
-            return _turn(cursor, _chosen(cursor, number, "last_made"), undo=True)
+            return _turned(cursor, _chosen(cursor, number, "last_made"), undo=True)
 
     def redo(self, number: int | None = None) -> Decision:
         """Makes a decision again that was undone; the one undone last, if none is named.
@@ -194,16 +193,7 @@ class Deciding(Access):
             UsageError: There is none, it stands, or things are no longer as they were before it.
         """
         with self._write("redoing a decision") as cursor:
-            return _turn(cursor, _chosen(cursor, number, "last_undone"), undo=False)
-
-
-class _Image(NamedTuple):
-    """A row as it is expected to be, and as it is to become; None where there is none."""
-
-    relation: str
-    key: Mapping[str, int]
-    expected: Mapping[str, Any] | None
-    wanted: Mapping[str, Any] | None
+            return _turned(cursor, _chosen(cursor, number, "last_undone"), undo=False)
 
 
 def _account() -> str:
@@ -234,143 +224,9 @@ def _chosen(cursor: Any, number: int | None, default: str) -> Decision:
     return Decision(*row)
 
 
-def _turn(cursor: Any, decision: Decision, *, undo: bool) -> Decision:
-    """Puts the rows of a decision back to before it, or to what it made of them."""
-    if (decision.undone_at is not None) == undo:
-        state = "undone already" if undo else "not undone"
-        raise UsageError(f"Decision {decision.id} is {state}.")
-    images = _images(cursor, decision, undo)
-    reason = _obstacle(cursor, images)
-    if reason is not None:
-        _refuse(cursor, decision, images, reason, undo)
-    _put(cursor, images)
+def _turned(cursor: Any, decision: Decision, *, undo: bool) -> Decision:
+    """The decision, undone or made again."""
+    turn(cursor, decision, undo=undo)
     values = {"decision": decision.id, "by": _account()}
     cursor.execute(queries("deciding")["mark_undone" if undo else "mark_made"], values)
     return _chosen(cursor, decision.id, "")
-
-
-def _images(cursor: Any, decision: Decision, undo: bool) -> list[_Image]:
-    cursor.execute(queries("deciding")["images"], {"decision": decision.id})
-    return [
-        _Image(relation, key, *((after, before) if undo else (before, after)))
-        for relation, key, before, after in cursor.fetchall()
-    ]
-
-
-def _obstacle(cursor: Any, images: Sequence[_Image]) -> str | None:
-    """Why rows cannot be put back: somebody has changed them since, or builds upon them."""
-    named = queries("deciding")
-    images = _without_forgotten(cursor, images)
-    for relation in RELATIONS:
-        of_relation = [image for image in images if image.relation == relation]
-        cursor.execute(named[f"rows_{relation}"], {"keys": [_json(i.key) for i in of_relation]})
-        current = {_json(key): row for key, row in cursor.fetchall()}
-        for image in of_relation:
-            now = current[_json(image.key)]
-            if _decided(now) != _decided(image.expected):
-                return "has changed since"
-    for image in images:
-        if image.relation == "people":
-            reason = _person_obstacle(cursor, image, images)
-            if reason is not None:
-                return reason
-    return _missing_person(cursor, images)
-
-
-def _person_obstacle(cursor: Any, image: _Image, images: Sequence[_Image]) -> str | None:
-    named = queries("deciding")
-    if image.wanted is None:
-        person = image.key["id"]
-        cursor.execute(named["count_decided"], {"person": person})
-        own = sum(
-            1
-            for other in images
-            if other.relation != "people"
-            and other.expected is not None
-            and other.expected["person_id"] == person
-            and other.expected.get("decided_by", "user") == "user"
-        )
-        if cursor.fetchone()[0] > own:
-            return "has got more faces since"
-    elif image.wanted["name_key"] is not None:
-        cursor.execute(named["person_named"], {"name_key": image.wanted["name_key"]})
-        namesake = cursor.fetchone()
-        if namesake and namesake[0] != image.key["id"]:
-            leaving = {i.key["id"] for i in images if i.relation == "people" and i.wanted is None}
-            if namesake[0] not in leaving:
-                return f"was called {image.wanted['name']}, as somebody else is now"
-    return None
-
-
-def _missing_person(cursor: Any, images: Sequence[_Image]) -> str | None:
-    """A person whom a user's rows are to be given back to, and who is gone."""
-    returning = {i.key["id"] for i in images if i.relation == "people" and i.wanted is not None}
-    needed = {
-        image.wanted["person_id"]
-        for image in images
-        if image.relation != "people" and _decided(image.wanted) is not None and image.wanted
-    }
-    for person in sorted(needed - returning):
-        cursor.execute(queries("deciding")["person"], {"person": person})
-        if cursor.fetchone() is None:
-            return "is gone since"
-    return None
-
-
-def _without_forgotten(cursor: Any, images: Sequence[_Image]) -> list[_Image]:
-    """Without rows about photos that were forgotten, and everything about them with them."""
-    sightings = [i.key["sighting_id"] for i in images if "sighting_id" in i.key]
-    cursor.execute(queries("deciding")["memberships"], {"sightings": sightings})
-    there = {row[0] for row in cursor.fetchall()}
-    return [i for i in images if "sighting_id" not in i.key or i.key["sighting_id"] in there]
-
-
-def _decided(row: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """A row as far as a user decided it: what the machine says may change at any time."""
-    return None if row is not None and row.get("decided_by") == "machine" else row
-
-
-def _refuse(
-    cursor: Any, decision: Decision, images: Sequence[_Image], reason: str, undo: bool
-) -> None:
-    """Says why, and which decision came between.
-
-    Raises:
-        UsageError: Always.
-    """
-    people = {image.key["id"] for image in images if image.relation == "people"}
-    names = {i.wanted["name_key"] for i in images if i.relation == "people" and i.wanted}
-    values = {
-        "decision": decision.id,
-        "relations": [image.relation for image in images],
-        "keys": [_json(image.key) for image in images],
-        "people": sorted(people),
-        "names": sorted(name for name in names if name),
-    }
-    cursor.execute(queries("deciding")["in_the_way"], values)
-    row = cursor.fetchone()
-    verb = "undone" if undo else "made again"
-    message = f"Decision {decision.id} cannot be {verb}: what it is about {reason}."
-    if row is None:
-        raise UsageError(message)
-    other = Decision(*row)
-    raise UsageError(
-        f"{message} Decision {other.id} ({other.kind}) came in between.",
-        f"First: facefind people undo {other.id}",
-    )
-
-
-def _put(cursor: Any, images: Sequence[_Image]) -> None:
-    """Rows as wanted: people first, and those who are to go last, because others refer to them."""
-    named = queries("deciding")
-    for relation in RELATIONS:
-        of_relation = [image for image in images if image.relation == relation]
-        back = [{"row": Json(image.wanted)} for image in of_relation if image.wanted is not None]
-        execute_batch(cursor, named[f"put_{relation}"], back)
-    for relation in reversed(RELATIONS):
-        leaving = [i for i in images if i.relation == relation and i.wanted is None]
-        execute_batch(cursor, named[f"take_{relation}"], [{"key": _json(i.key)} for i in leaving])
-
-
-def _json(key: Mapping[str, int]) -> str:
-    return json.dumps(key, sort_keys=True)

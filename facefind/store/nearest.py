@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from facefind.store.access import Access
 from facefind.store.queries import queries
 from facefind.store.records import FaceNearby
-from facefind.store.values import embedding_of, path_of
+from facefind.store.values import aware, embedding_of, path_of
 from facefind.types import Box, Event, FloatArray, Match
 
 EXACT_UP_TO = 50_000
@@ -63,6 +64,39 @@ class Question:
         }
 
 
+class PeopleNearby(Access):
+    """Part of `facefind.store.repository.Repository`: what a search asks about people."""
+
+    def faces_of_people(
+        self,
+        probe: FloatArray,
+        events: Sequence[Event],
+        people: Collection[int],
+        *,
+        after: datetime | None = None,
+        before: datetime | None = None,
+    ) -> list[Match]:
+        """Every face of some people, by sighting, with its distance to a probe.
+
+        Args:
+            probe: (D,) float32, of the events' dimension.
+            events: At least one, all of one pipeline and fingerprint.
+            after, before: Only of photos with ``after <= taken_at < before``.
+        """
+        values = {
+            "probe": probe, "events": [event.id for event in events], "people": sorted(people),
+            "pipeline": events[0].pipeline, "after": aware(after), "before": aware(before),
+        }  # fmt: skip
+        with self._search("looking at people", events) as cursor:
+            cursor.execute(queries("search")["faces_of_people"], values)
+            return [_match(row) for row in cursor.fetchall()]
+
+    def ruled_out(self, sightings: Collection[int], people: Collection[int]) -> set[int]:
+        """Those of the sightings of which a user has said that they are none of these people."""
+        values = {"sightings": list(sightings), "people": list(people)}
+        return {row[0] for row in self._select("search", "ruled_out", values)}
+
+
 def find_nearest(cursor: Any, question: Question, exact_up_to: int = EXACT_UP_TO) -> list[Match]:
     """The photos in scope by distance then path: one row for each, with its nearest face.
 
@@ -92,7 +126,7 @@ def find_faces(cursor: Any, question: Question, exact_up_to: int = EXACT_UP_TO) 
         candidates = question.limit or None
         cursor.execute(queries("search")["faces_within"], question.parameters(candidates))
         rows = cursor.fetchall()
-    return [FaceNearby(_match(row), embedding_of(row[11])) for row in rows]
+    return [FaceNearby(_match(row), embedding_of(row[13])) for row in rows]
 
 
 def draw_cohort(
@@ -184,8 +218,8 @@ def _faces_of_one_event(rows: Rows) -> Rows:
     """The rows of each photo's first event; rows are faces by distance."""
     first: dict[int, int] = {}
     for row in rows:
-        first[row[8]] = min(row[10], first.get(row[8], row[10]))
-    return [row for row in rows if row[10] == first[row[8]]]
+        first[row[8]] = min(row[12], first.get(row[8], row[12]))
+    return [row for row in rows if row[12] == first[row[8]]]
 
 
 def _one_row_per_photo(rows: Rows) -> Rows:
@@ -197,5 +231,8 @@ def _one_row_per_photo(rows: Rows) -> Rows:
 
 
 def _match(row: Sequence[Any]) -> Match:
-    path, event, distance, x, y, w, h, taken_at, photo, quality = row[:10]
-    return Match(path_of(path), event, distance, Box(x, y, w, h), taken_at, photo, quality=quality)
+    path, event, distance, x, y, w, h, taken_at, photo, quality, sighting, person = row[:12]
+    return Match(
+        path_of(path), event, distance, Box(x, y, w, h), taken_at, photo,
+        quality=quality, sighting=sighting, person=person,
+    )  # fmt: skip

@@ -13,6 +13,7 @@ from facefind.errors import StoreError, UsageError
 from facefind.store.deciding import Deciding
 from facefind.store.nearest import (
     EXACT_UP_TO,
+    PeopleNearby,
     Question,
     count_faces,
     draw_cohort,
@@ -50,7 +51,7 @@ from facefind.types import (
 )
 
 
-class Repository(Reindexing, PeopleReading, Deciding):
+class Repository(Reindexing, PeopleReading, PeopleNearby, Deciding):
     """The store's words. Each method is one transaction; every one may raise StoreError.
 
     Paths are absolute, as bytes (``os.fsencode``); sha256 is in hexadecimal; times given without

@@ -31,6 +31,7 @@ COMMANDS = (
     "simulated",
     "calibration",
     "who",
+    "grouping",
 )
 """Modules of this package in the order of ``docs/accuracy.md``; a docstring is the help."""
 

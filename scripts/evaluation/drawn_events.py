@@ -127,7 +127,9 @@ def folds(everybody: People, count: int) -> Indices:
     return np.array(dealt, np.intp)[numbers.reshape(-1)]
 
 
-def draw_event(everybody: People, size: Size, seed: int, portraits: int = 1) -> SimulatedEvent:
+def draw_event(
+    everybody: People, size: Size, seed: int, portraits: int = 1, most_photos: int = MOST_PHOTOS
+) -> SimulatedEvent:
     """One event; the same one for the same arguments.
 
     Where there are too few people with several photos, people with one are the absent. Bystanders
@@ -141,8 +143,8 @@ def draw_event(everybody: People, size: Size, seed: int, portraits: int = 1) -> 
     absent = (others + few)[: size.absent]
     rest = few[max(size.absent - len(others), 0) :] + others[size.absent :]
     asked = [rows[:portraits] for rows in present + absent]
-    faces = [row for rows in present for row in rows[portraits:][:MOST_PHOTOS]]
-    bystanders = [row for rows in rest for row in rows[:MOST_PHOTOS]]
+    faces = [row for rows in present for row in rows[portraits:][:most_photos]]
+    bystanders = [row for rows in rest for row in rows[:most_photos]]
     faces += bystanders[: max(size.faces - len(faces), 0)]
     order, photos = _compose(np.array(faces, np.intp), everybody.numbers, random)
     shown = np.zeros((len(asked), int(photos.max()) + 1), bool)

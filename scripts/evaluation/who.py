@@ -9,7 +9,10 @@ portrait is asked about with the default threshold. A photo counts as
 - missed, when the person is labelled in it and the answer leaves it out.
 
 A portrait whose person is in none of the photos should be answered with nobody. Mean average
-precision ranks all of an album's photos by their distance to the portrait.
+precision ranks all of an album's photos by their distance to the portrait. Every portrait is asked
+about again with --no-people: by what faces look like alone.
+
+In events composed of LFW the same comparison is made with hundreds of faces; see ``who_people``.
 
 ``--simulated`` composes events of hundreds of faces from LFW instead; see the module ``simulated``.
 """
@@ -26,9 +29,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from facefind.metrics import average_precision
+from scripts.evaluation import who_people
 from scripts.evaluation.album_ranking import HARD
 
 Row = dict[str, Any]
@@ -53,23 +57,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Ingests every album and asks about every portrait."""
-    scores = evaluate(arguments.data, arguments.pipeline, arguments.certainty)
-    scores.append(total([s for s in scores if s.album != HARD], f"all but {HARD}"))
+    answers = evaluate(arguments.data, arguments.pipeline, arguments.certainty)
+    for scores in (answers.albums, answers.without_people):
+        scores.append(total([s for s in scores if s.album != HARD], f"all but {HARD}"))
     return {
         "pipeline": arguments.pipeline,
         "certainty": arguments.certainty,
-        "albums": [score.as_json() for score in scores],
+        "albums": [score.as_json() for score in answers.albums],
+        "without_people": [score.as_json() for score in answers.without_people],
+        "simulated": who_people.compare(arguments.data) if arguments.pipeline == "dlib" else None,
     }
 
 
 def render(figures: dict[str, Any]) -> str:
-    """One line per album, and how they were counted."""
+    """One line per album, how they were counted, and what people change."""
+    parts = [_ABOUT.format(**figures), _table(figures["albums"])]
+    # Figures that were stored before there were people have neither.
+    if figures.get("without_people"):
+        parts += [_WITHOUT, _table(figures["without_people"])]
+    if figures.get("simulated"):
+        parts.append(who_people.render(figures["simulated"]))
+    return "\n\n".join(parts)
+
+
+def _table(rows: list[Row]) -> str:
     lines = [
         "| album | photos | faces | portraits | precision | recall | right / wrong / missed "
         "| mean average precision | absent people answered |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for row in figures["albums"]:
+    for row in rows:
         lines.append(
             f"| {row['album']} | {row['photos']} | {row['faces']} | {row['portraits']} "
             f"| {_rate(row['precision'])} | {_rate(row['recall'])} "
@@ -77,7 +94,7 @@ def render(figures: dict[str, Any]) -> str:
             f"| {_rate(row['mean_average_precision'])} "
             f"| {row['absent_answered']} of {row['absent']} |"
         )
-    return f"{_ABOUT.format(**figures)}\n\n" + "\n".join(lines)
+    return "\n".join(lines)
 
 
 _ABOUT = """\
@@ -86,6 +103,8 @@ time, through the command line, at certainty `{certainty}`. An answered photo is
 person is labelled in it, and wrong when they are not and the photo's labels are complete. The
 probability that decides was fitted on LFW alone, but these albums were looked at while its
 constants were chosen. They are small; a figure of 1.000 means "none in this many"."""
+
+_WITHOUT = "Without people (`--no-people`), every photo by what a face in it looks like:"
 
 
 @dataclass
@@ -125,23 +144,31 @@ class Score:
         return {**counts, **rates, "mean_average_precision": mean}
 
 
-def evaluate(data: Path, pipeline: str, certainty: str = "default") -> list[Score]:
-    """One score per album; `data` is the development data's folder."""
+class Compared(NamedTuple):
+    """One score per album, as the product answers and as it does with --no-people."""
+
+    albums: list[Score]
+    without_people: list[Score]
+
+
+def evaluate(data: Path, pipeline: str, certainty: str = "default") -> Compared:
+    """Asks about every portrait of every album; `data` is the development data's folder."""
     albums: dict[str, list[Row]] = defaultdict(list)
     for line in (data / "events" / "people.jsonl").read_text().splitlines():
         row = json.loads(line)
         albums[row["album"]].append(row)
     with tempfile.TemporaryDirectory(prefix="facefind-evaluate-") as scratch:
-        return [
+        scores = [
             score_album(name, rows, data / "events", Path(scratch), pipeline, certainty)
             for name, rows in albums.items()
         ]
+    return Compared([score for score, _ in scores], [score for _, score in scores])
 
 
 def score_album(
     name: str, rows: list[Row], events: Path, scratch: Path, pipeline: str, certainty: str
-) -> Score:
-    """Ingests one album's event photos and asks about each of its portraits."""
+) -> tuple[Score, Score]:
+    """Ingests one album's event photos and asks about each of its portraits, both ways."""
     photos = {Path(row["file"]).name: row for row in rows if row["role"] == "event"}
     folder = scratch / name
     folder.mkdir()
@@ -149,14 +176,17 @@ def score_album(
         shutil.copyfile(events / row["file"], folder / Path(row["file"]).name)
     home = scratch / "home"
     report = facefind(home, "ingest", str(folder), "--event", name, "--pipeline", pipeline)
-    score = Score(name, photos=report["photos"], faces=report["faces"])
+    score, alone = (Score(name, report["photos"], report["faces"]) for _ in range(2))
     sure = () if certainty == "default" else (f"--{certainty}",)
     for row in rows:
         if row["role"] == "portrait":
             question = ("who", str(events / row["file"]), "--event", name)
             _count(score, row, photos, facefind(home, *question, *sure))
-            _rank(score, row, photos, facefind(home, *question, *EVERYTHING))
-    return score
+            _count(alone, row, photos, facefind(home, *question, *sure, "--no-people"))
+            everything = facefind(home, *question, *EVERYTHING)
+            for ranked in (score, alone):
+                _rank(ranked, row, photos, everything)
+    return score, alone
 
 
 def facefind(home: Path, *arguments: str) -> Row:

@@ -56,10 +56,15 @@ ORDER BY s.id;
 -- name: rejected
 SELECT sighting_id FROM rejections WHERE person_id = %(person)s ORDER BY sighting_id;
 
--- Whoever the machine took for this person stays with them.
+-- Whoever the machine took for these people stays with them.
 -- name: keep
 UPDATE sighting_person SET decided_by = 'user'
-WHERE person_id = %(person)s AND decided_by = 'machine';
+WHERE person_id = ANY(%(people)s::bigint[]) AND decided_by = 'machine';
+
+-- name: record_keeps
+INSERT INTO decision_keeps (decision_id, person_id)
+SELECT %(decision)s, person FROM unnest(%(people)s::bigint[]) AS person
+ON CONFLICT DO NOTHING;
 
 -- name: assign
 INSERT INTO sighting_person (sighting_id, person_id, decided_by, confirmed)
@@ -67,7 +72,10 @@ SELECT id, %(person)s, 'user', %(confirmed)s FROM sightings WHERE id = ANY(%(sig
 ON CONFLICT (sighting_id) DO UPDATE
 SET person_id = excluded.person_id, decided_by = 'user', created_at = now(),
     confirmed = excluded.confirmed
-        OR sighting_person.confirmed AND sighting_person.person_id = excluded.person_id;
+        OR sighting_person.confirmed AND sighting_person.person_id = excluded.person_id
+WHERE sighting_person.decided_by = 'machine'
+   OR sighting_person.person_id <> excluded.person_id
+   OR excluded.confirmed AND NOT sighting_person.confirmed;
 
 -- name: drop_rejections
 DELETE FROM rejections
@@ -139,30 +147,91 @@ WHERE decision_id = %(decision)s
 GROUP BY relation, key
 ORDER BY min(id);
 
--- The newest other decision, standing, that changed one of these rows or concerns one of these people.
+-- What later decisions that stand have made of these rows, the newest first.
+-- name: later_images
+SELECT d.id, d.kind, c.relation, c.key,
+       (array_agg(c.before ORDER BY c.id))[1], (array_agg(c.after ORDER BY c.id DESC))[1]
+FROM unnest(%(relations)s::text[], %(keys)s::jsonb[]) AS own (relation, key)
+JOIN decision_changes c ON c.relation = own.relation AND c.key = own.key
+JOIN decisions d ON d.id = c.decision_id
+WHERE d.id > %(decision)s AND d.undone_at IS NULL
+GROUP BY d.id, c.relation, c.key
+ORDER BY d.id DESC;
+
+-- The decision that is to be blamed for these rows, or for what this person or this name has or lacks: one
+-- before, if it was undone since, else one that stands.
 -- name: in_the_way
-SELECT d.id, d.kind, d.subject, d.made_by, d.made_at, d.undone_by, d.undone_at, 0
+SELECT d.id, d.kind, d.undone_at IS NULL
 FROM decisions d
-WHERE d.id <> %(decision)s AND d.undone_at IS NULL
-  AND EXISTS (
-      SELECT FROM decision_changes c
-      WHERE c.decision_id = d.id
-        AND ((c.relation, c.key) IN (SELECT * FROM unnest(%(relations)s::text[], %(keys)s::jsonb[]))
-             OR (c.before ->> 'person_id')::bigint = ANY(%(people)s::bigint[])
-             OR (c.after ->> 'person_id')::bigint = ANY(%(people)s::bigint[])
-             OR c.relation = 'people' AND c.after ->> 'name_key' = ANY(%(names)s::text[])))
-ORDER BY d.revision DESC
+JOIN decisions this ON this.id = %(decision)s
+JOIN LATERAL (
+    SELECT bool_or((c.relation, c.key) IN (SELECT * FROM unnest(%(relations)s::text[],
+                                                                %(keys)s::jsonb[]))) AS same_row,
+           bool_or((c.after ->> 'person_id')::bigint = %(person)s
+                   OR c.relation = 'people' AND c.after ->> 'name_key' = %(name)s) AS gave,
+           bool_or((c.before ->> 'person_id')::bigint = %(person)s
+                   OR c.relation = 'people' AND c.before ->> 'name_key' = %(name)s) AS took
+    FROM decision_changes c
+    WHERE c.decision_id = d.id
+) changes ON true
+WHERE d.id <> this.id
+  AND CASE WHEN d.undone_at IS NULL
+           THEN changes.gave OR changes.same_row AND greatest(d.id - this.id, d.revision - this.revision) > 0
+           ELSE (changes.same_row OR changes.took) AND d.id < this.id
+                AND d.undone_at > this.made_at AND this.undone_at IS NOT NULL END
+ORDER BY d.undone_at IS NULL, d.id DESC
 LIMIT 1;
 
 -- name: mark_undone
 UPDATE decisions
-SET undone_by = %(by)s, undone_at = now(), revision = nextval('decision_revisions')
+SET undone_by = %(by)s, undone_at = clock_timestamp(), revision = nextval('decision_revisions')
 WHERE id = %(decision)s;
 
 -- name: mark_made
 UPDATE decisions
 SET undone_by = NULL, undone_at = NULL, revision = nextval('decision_revisions')
 WHERE id = %(decision)s;
+
+-- Pins: faces that the machine took for somebody and that a decision about that person has pinned.
+
+-- The first decision after this one, standing, that pinned the faces of each of these people.
+-- name: keepers
+SELECT k.person_id, min(k.decision_id)
+FROM decision_keeps k
+JOIN decisions d ON d.id = k.decision_id AND d.undone_at IS NULL
+JOIN people p ON p.id = k.person_id
+WHERE k.person_id = ANY(%(people)s::bigint[]) AND k.decision_id > %(decision)s
+GROUP BY k.person_id;
+
+-- Other decisions, standing, that found these sightings the machine's, and how they left them.
+-- name: pins
+SELECT c.key, c.decision_id, (array_agg(c.after ORDER BY c.id DESC))[1]
+FROM decision_changes c
+JOIN decisions d ON d.id = c.decision_id AND d.undone_at IS NULL
+WHERE c.relation = 'sighting_person' AND c.key = ANY(%(keys)s::jsonb[])
+  AND c.decision_id <> %(decision)s
+GROUP BY c.key, c.decision_id
+HAVING (array_agg(c.before ORDER BY c.id))[1] ->> 'decided_by' = 'machine';
+
+-- name: drop_pin
+DELETE FROM decision_changes
+WHERE decision_id = %(decision)s AND relation = 'sighting_person' AND key = %(key)s::jsonb;
+
+-- name: add_pin
+INSERT INTO decision_changes (decision_id, relation, key, before, after, instead_of)
+VALUES (%(decision)s, 'sighting_person', %(key)s::jsonb, %(before)s::jsonb, %(after)s::jsonb,
+        %(instead_of)s);
+
+-- Those that others were given instead of this decision.
+-- name: take_back_pins
+WITH RECURSIVE given AS (
+    SELECT id, decision_id, key FROM decision_changes WHERE instead_of = %(decision)s
+    UNION ALL
+    SELECT c.id, c.decision_id, c.key
+    FROM given g
+    JOIN decision_changes c ON c.instead_of = g.decision_id AND c.key = g.key
+)
+DELETE FROM decision_changes c USING given g WHERE c.id = g.id;
 
 -- Rows as they are
 
@@ -183,57 +252,91 @@ LEFT JOIN rejections t ON t.sighting_id = (k ->> 'sighting_id')::bigint
 SELECT k, to_jsonb(t) FROM unnest(%(keys)s::jsonb[]) k
 LEFT JOIN portraits t ON t.id = (k ->> 'id')::bigint;
 
+-- name: sightings_there
+SELECT id FROM sightings WHERE id = ANY(%(sightings)s::bigint[]);
+
+-- Of these people, those who are there, and those whom a decision made or took away.
+-- name: people_there
+SELECT id FROM people WHERE id = ANY(%(people)s::bigint[]);
+
+-- name: people_taken
+SELECT DISTINCT (c.key ->> 'id')::bigint
+FROM decision_changes c
+JOIN decisions d ON d.id = c.decision_id
+WHERE c.relation = 'people' AND c.key = ANY(%(keys)s::jsonb[]) AND d.id <> %(decision)s
+  AND CASE WHEN d.undone_at IS NULL THEN c.after ELSE c.before END IS NULL;
+
 -- Who would be left behind without a person: faces, rejections and portraits that somebody decided.
 -- name: count_decided
 SELECT (SELECT count(*) FROM sighting_person WHERE person_id = %(person)s AND decided_by = 'user')
      + (SELECT count(*) FROM rejections WHERE person_id = %(person)s)
      + (SELECT count(*) FROM portraits WHERE person_id = %(person)s);
 
+-- Other portraits that would be there twice.
+-- name: portraits_twice
+SELECT t.id
+FROM jsonb_populate_recordset(NULL::portraits, %(rows)s::jsonb) w
+JOIN portraits t ON t.person_id = w.person_id AND t.sha256 = w.sha256
+                AND t.pipeline = w.pipeline AND t.fingerprint = w.fingerprint
+WHERE t.id <> ALL(%(own)s::bigint[]);
+
+-- Faces that a user gave to somebody whom they are not.
+-- name: contradictions
+SELECT m.sighting_id, m.person_id
+FROM sighting_person m
+JOIN rejections r ON r.sighting_id = m.sighting_id AND r.person_id = m.person_id
+WHERE m.sighting_id = ANY(%(sightings)s::bigint[]) AND m.decided_by = 'user'
+ORDER BY 1;
+
+-- name: drop_contradicted_groups
+DELETE FROM sighting_person m USING rejections r
+WHERE m.sighting_id = ANY(%(sightings)s::bigint[]) AND m.decided_by = 'machine'
+  AND r.sighting_id = m.sighting_id AND r.person_id = m.person_id;
+
 -- Rows put back
+
+-- So that names can change hands.
+-- name: unname
+UPDATE people SET name = NULL, name_key = NULL WHERE id = ANY(%(people)s::bigint[]);
+
+-- The machine's people that have gone because it took their faces for others meanwhile.
+-- name: revive
+INSERT INTO people (id) OVERRIDING SYSTEM VALUE SELECT unnest(%(people)s::bigint[])
+ON CONFLICT DO NOTHING;
 
 -- name: put_people
 INSERT INTO people (id, name, created_at, name_key, hidden, cover_sighting_id)
 OVERRIDING SYSTEM VALUE
-SELECT t.id, t.name, t.created_at, t.name_key, t.hidden,
-       (SELECT s.id FROM sightings s WHERE s.id = t.cover_sighting_id)
-FROM jsonb_populate_record(NULL::people, %(row)s::jsonb) t
+SELECT id, name, created_at, name_key, hidden, cover_sighting_id
+FROM jsonb_populate_recordset(NULL::people, %(rows)s::jsonb)
 ON CONFLICT (id) DO UPDATE
 SET name = excluded.name, name_key = excluded.name_key, hidden = excluded.hidden,
     cover_sighting_id = excluded.cover_sighting_id, created_at = excluded.created_at;
 
--- Only where the face and the person are there: photos can be forgotten, and the machine's people go.
+-- Only where the person is there: the machine's people go.
 -- name: put_sighting_person
 INSERT INTO sighting_person
-SELECT t.* FROM jsonb_populate_record(NULL::sighting_person, %(row)s::jsonb) t
-JOIN sightings s ON s.id = t.sighting_id
-JOIN people p ON p.id = t.person_id
-ON CONFLICT (sighting_id) DO UPDATE
-SET person_id = excluded.person_id, decided_by = excluded.decided_by,
-    confirmed = excluded.confirmed, created_at = excluded.created_at;
+SELECT t.* FROM jsonb_populate_recordset(NULL::sighting_person, %(rows)s::jsonb) t
+JOIN people p ON p.id = t.person_id;
 
 -- name: put_rejections
 INSERT INTO rejections
-SELECT t.* FROM jsonb_populate_record(NULL::rejections, %(row)s::jsonb) t
-JOIN sightings s ON s.id = t.sighting_id
-JOIN people p ON p.id = t.person_id
-ON CONFLICT (sighting_id, person_id) DO UPDATE SET created_at = excluded.created_at;
+SELECT * FROM jsonb_populate_recordset(NULL::rejections, %(rows)s::jsonb);
 
 -- name: put_portraits
 INSERT INTO portraits OVERRIDING SYSTEM VALUE
-SELECT t.* FROM jsonb_populate_record(NULL::portraits, %(row)s::jsonb) t
-JOIN people p ON p.id = t.person_id
-ON CONFLICT (id) DO UPDATE SET person_id = excluded.person_id;
+SELECT * FROM jsonb_populate_recordset(NULL::portraits, %(rows)s::jsonb);
 
 -- name: take_people
-DELETE FROM people WHERE id = (%(key)s::jsonb ->> 'id')::bigint;
+DELETE FROM people t USING unnest(%(keys)s::jsonb[]) k WHERE t.id = (k ->> 'id')::bigint;
 
 -- name: take_sighting_person
-DELETE FROM sighting_person WHERE sighting_id = (%(key)s::jsonb ->> 'sighting_id')::bigint;
+DELETE FROM sighting_person t USING unnest(%(keys)s::jsonb[]) k
+WHERE t.sighting_id = (k ->> 'sighting_id')::bigint;
 
 -- name: take_rejections
-DELETE FROM rejections
-WHERE sighting_id = (%(key)s::jsonb ->> 'sighting_id')::bigint
-  AND person_id = (%(key)s::jsonb ->> 'person_id')::bigint;
+DELETE FROM rejections t USING unnest(%(keys)s::jsonb[]) k
+WHERE t.sighting_id = (k ->> 'sighting_id')::bigint AND t.person_id = (k ->> 'person_id')::bigint;
 
 -- name: take_portraits
-DELETE FROM portraits WHERE id = (%(key)s::jsonb ->> 'id')::bigint;
+DELETE FROM portraits t USING unnest(%(keys)s::jsonb[]) k WHERE t.id = (k ->> 'id')::bigint;

@@ -1,6 +1,8 @@
 -- Photos and faces by L2 distance to a probe. Filters by event, pipeline and time are part of the
 -- statement.
 
+-- With each face goes its sighting, and whom that is taken for.
+
 -- How many faces are in scope, counted no further than it takes to choose a statement.
 -- name: count_scope
 SELECT count(*) FROM (
@@ -40,11 +42,11 @@ LIMIT %(size)s;
 -- no vector of another event's dimension is ever compared.
 -- name: search_exact
 SELECT there.path, e.name, nearest.distance, nearest.x, nearest.y, nearest.w, nearest.h,
-       nearest.taken_at, nearest.photo_id, nearest.quality
+       nearest.taken_at, nearest.photo_id, nearest.quality, nearest.sighting_id, who.person_id
 FROM (
     SELECT DISTINCT ON (c.photo_id)
            c.photo_id, f.event_photo_id, f.event_id, f.x, f.y, f.w, f.h, f.quality, p.taken_at,
-           f.embedding <-> %(probe)s::vector AS distance
+           f.sighting_id, f.embedding <-> %(probe)s::vector AS distance
     FROM faces f
     JOIN event_photos c ON c.id = f.event_photo_id
     JOIN photos p ON p.id = c.photo_id
@@ -58,6 +60,7 @@ FROM (
     ORDER BY c.photo_id, distance, f.id
 ) nearest
 JOIN events e ON e.id = nearest.event_id
+LEFT JOIN sighting_person who ON who.sighting_id = nearest.sighting_id
 JOIN LATERAL (SELECT path FROM event_paths
               WHERE event_photo_id = nearest.event_photo_id AND missing_since IS NULL
               ORDER BY error IS NOT NULL, id LIMIT 1) there ON true
@@ -70,11 +73,11 @@ LIMIT %(limit)s;
 -- a partial index on a cast asks for.
 -- name: search_nearest
 SELECT there.path, e.name, nearest.distance, nearest.x, nearest.y, nearest.w, nearest.h,
-       nearest.taken_at, nearest.photo_id, nearest.quality, nearest.event_id,
-       vector_send(nearest.embedding)
+       nearest.taken_at, nearest.photo_id, nearest.quality, nearest.sighting_id, who.person_id,
+       nearest.event_id, vector_send(nearest.embedding)
 FROM (
     SELECT c.photo_id, f.event_photo_id, f.event_id, f.x, f.y, f.w, f.h, f.quality, p.taken_at,
-           f.embedding,
+           f.sighting_id, f.embedding,
            f.embedding::vector(%(dimension)s) <-> %(probe)s::vector(%(dimension)s) AS distance
     FROM faces f
     JOIN event_photos c ON c.id = f.event_photo_id
@@ -90,6 +93,7 @@ FROM (
     LIMIT %(candidates)s
 ) nearest
 JOIN events e ON e.id = nearest.event_id
+LEFT JOIN sighting_person who ON who.sighting_id = nearest.sighting_id
 JOIN LATERAL (SELECT path FROM event_paths
               WHERE event_photo_id = nearest.event_photo_id AND missing_since IS NULL
               ORDER BY error IS NOT NULL, id LIMIT 1) there ON true
@@ -123,11 +127,44 @@ WITH held AS (
     LIMIT %(candidates)s
 )
 SELECT there.path, e.name, near.distance, f.x, f.y, f.w, f.h, near.taken_at, near.photo_id,
-       f.quality, near.event_id, vector_send(f.embedding)
+       f.quality, f.sighting_id, who.person_id, near.event_id, vector_send(f.embedding)
 FROM near
 JOIN faces f ON f.id = near.id
 JOIN events e ON e.id = near.event_id
+LEFT JOIN sighting_person who ON who.sighting_id = f.sighting_id
 JOIN LATERAL (SELECT path FROM event_paths
               WHERE event_photo_id = near.event_photo_id AND missing_since IS NULL
               ORDER BY error IS NOT NULL, id LIMIT 1) there ON true
 ORDER BY near.distance, there.path, f.id;
+
+-- Every face of some people in scope, whatever its quality, each once: in the first of the events
+-- that hold its content.
+-- name: faces_of_people
+SELECT DISTINCT ON (f.sighting_id)
+       there.path, e.name, f.embedding <-> %(probe)s::vector, f.x, f.y, f.w, f.h, p.taken_at,
+       c.photo_id, f.quality, f.sighting_id, who.person_id
+FROM sighting_person who
+JOIN faces f ON f.sighting_id = who.sighting_id
+JOIN event_photos c ON c.id = f.event_photo_id
+JOIN photos p ON p.id = c.photo_id
+JOIN events e ON e.id = f.event_id
+JOIN LATERAL (SELECT path FROM event_paths
+              WHERE event_photo_id = c.id AND missing_since IS NULL
+              ORDER BY error IS NOT NULL, id LIMIT 1) there ON true
+WHERE who.person_id = ANY(%(people)s::bigint[])
+  AND f.event_id = ANY(%(events)s::bigint[])
+  AND f.pipeline = %(pipeline)s
+  AND (%(after)s::timestamptz IS NULL OR p.taken_at >= %(after)s)
+  AND (%(before)s::timestamptz IS NULL OR p.taken_at < %(before)s)
+ORDER BY f.sighting_id, f.event_id;
+
+-- Those of some sightings of which a user has said that they are none of these people, by rejecting
+-- them or by confirming them as somebody else.
+-- name: ruled_out
+SELECT said.sighting
+FROM unnest(%(sightings)s::bigint[]) AS said (sighting)
+WHERE EXISTS (SELECT FROM rejections r
+              WHERE r.sighting_id = said.sighting AND r.person_id = ANY(%(people)s::bigint[]))
+   OR EXISTS (SELECT FROM sighting_person who
+              WHERE who.sighting_id = said.sighting AND who.confirmed
+                AND who.person_id <> ALL(%(people)s::bigint[]));

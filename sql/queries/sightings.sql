@@ -1,14 +1,18 @@
 -- Where somebody was seen: what ties faces that are found anew to what was decided about them.
 
--- Those that somebody decided about choose their face first, then those that grouping knows.
+-- Those that somebody decided about choose their face first, of them those that have one elsewhere;
+-- then those that grouping knows.
 -- name: sightings_of_photo
 SELECT s.id, s.x, s.y, s.w, s.h,
-       CASE WHEN m.decided_by = 'user'
-                 OR EXISTS (SELECT FROM rejections r WHERE r.sighting_id = s.id) THEN 0
-            WHEN m.decided_by = 'machine' THEN 1
-            ELSE 2 END
+       CASE WHEN m.decided_by = 'user' OR told.rejected THEN CASE WHEN told.seen THEN 0 ELSE 1 END
+            WHEN m.decided_by = 'machine' THEN 2
+            ELSE 3 END
 FROM sightings s
 LEFT JOIN sighting_person m ON m.sighting_id = s.id
+CROSS JOIN LATERAL (
+    SELECT EXISTS (SELECT FROM rejections r WHERE r.sighting_id = s.id) AS rejected,
+           EXISTS (SELECT FROM faces f WHERE f.sighting_id = s.id) AS seen
+) told
 WHERE s.photo_id = %(photo)s
 ORDER BY s.id;
 
@@ -16,14 +20,17 @@ ORDER BY s.id;
 INSERT INTO sightings (photo_id, x, y, w, h) VALUES (%(photo)s, %(x)s, %(y)s, %(w)s, %(h)s)
 RETURNING id;
 
--- Sightings that no pipeline sees any more and that nobody has decided about.
+-- Sightings that no pipeline sees any more and that nobody has decided about: not in a decision that
+-- was undone either, because it can be made again.
 -- name: drop_unseen
 DELETE FROM sightings s
 WHERE s.photo_id = ANY(%(photos)s::bigint[])
   AND NOT EXISTS (SELECT FROM faces f WHERE f.sighting_id = s.id)
   AND NOT EXISTS (SELECT FROM sighting_person m
                   WHERE m.sighting_id = s.id AND m.decided_by = 'user')
-  AND NOT EXISTS (SELECT FROM rejections r WHERE r.sighting_id = s.id);
+  AND NOT EXISTS (SELECT FROM rejections r WHERE r.sighting_id = s.id)
+  AND NOT EXISTS (SELECT FROM people p WHERE p.cover_sighting_id = s.id)
+  AND NOT EXISTS (SELECT FROM decision_changes c WHERE (c.key ->> 'sighting_id')::bigint = s.id);
 
 -- Of an event that is to take another's place: sightings in its photos that somebody decided about, with
 -- a face and without.

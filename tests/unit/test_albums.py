@@ -6,7 +6,7 @@ import errno
 import json
 import shutil
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,18 +14,18 @@ import numpy as np
 import pytest
 
 from facefind.albums import (
-    ALBUMS_NAME,
+    LISTING_NAME,
     RECORD_NAME,
+    AlbumMode,
     AlbumsReport,
-    People,
     find_people,
-    one_person_per_face,
-    portrait_sets,
-    read_people,
+    portrait_albums,
     write_albums,
 )
+from facefind.albums.portraits import one_person_per_face
 from facefind.errors import OutputError, UsageError
 from facefind.placing import Mode
+from facefind.portrait_folder import People, portrait_sets, read_people
 from facefind.portraits import Portrait
 from facefind.search import Gallery, Reach, Scope
 from facefind.store.records import EventPhoto
@@ -64,13 +64,35 @@ def out(tmp_path: Path) -> Path:
 
 def write(out: Path, photos: list[Path], mode: Mode = "link", **people: list[int]) -> AlbumsReport:
     answers = {name: [match(photos[i]) for i in numbers] for name, numbers in people.items()}
-    return write_albums(out, answers, photos=searched(photos), mode=mode)
+    return write_answers(out, answers, searched(photos), mode)
+
+
+def write_answers(
+    out: Path,
+    answers: Mapping[str, Sequence[Match]],
+    photos: Sequence[EventPhoto],
+    mode: AlbumMode = "link",
+    *,
+    min_photos: int | None = None,
+    keep: Collection[str] = (),
+) -> AlbumsReport:
+    """The albums of a folder of portraits."""
+    shown = {match.photo_id for matches in answers.values() for match in matches}
+    nobody = {photo.photo_id: photo for photo in photos if photo.photo_id not in shown}
+    albums = portrait_albums(answers, min_photos)
+    return write_albums(
+        out, albums, photos=photos, nobody=list(nobody.values()), mode=mode, keep=keep
+    )
+
+
+def done(report: AlbumsReport) -> tuple[int, int, int]:
+    return len(report.written), report.kept, len(report.removed)
 
 
 def tree(out: Path) -> list[str]:
     files = (path for path in out.rglob("*") if not path.is_dir())
     return sorted(
-        str(p.relative_to(out)) for p in files if p.name not in (RECORD_NAME, ALBUMS_NAME)
+        str(p.relative_to(out)) for p in files if p.name not in (RECORD_NAME, LISTING_NAME)
     )
 
 
@@ -91,7 +113,7 @@ def test_one_folder_per_person_with_clashes_resolved(
 
 def test_listing_says_who_is_where(out: Path, photos: list[Path]) -> None:
     write(out, photos, Ann=[0, 1], Bob=[])
-    listing = json.loads((out / ALBUMS_NAME).read_text())
+    listing = json.loads((out / LISTING_NAME).read_text())
     ann, bob = listing["people"]
     assert (ann["name"], ann["folder"]) == ("Ann", "Ann")
     assert ann["photos"] == [str(photos[0]), str(photos[1])]
@@ -105,7 +127,7 @@ def test_second_run_changes_nothing(out: Path, photos: list[Path], mode: Mode) -
     write(out, photos, mode, Ann=[0, 1, 2])
     before = {path: path.lstat() for path in out.rglob("*")}
     report = write(out, photos, mode, Ann=[0, 1, 2])
-    assert (report.written, report.kept, report.removed) == (0, 3, 0)
+    assert done(report) == (0, 3, 0)
     assert {path: path.lstat() for path in out.rglob("*")} == before
 
 
@@ -113,7 +135,7 @@ def test_second_run_changes_nothing(out: Path, photos: list[Path], mode: Mode) -
 def test_second_run_changes_only_what_changed(out: Path, photos: list[Path], mode: Mode) -> None:
     write(out, photos, mode, Ann=[0, 1], Bob=[2])
     report = write(out, photos, mode, Ann=[1, 2])
-    assert (report.written, report.kept, report.removed) == (1, 1, 2)
+    assert done(report) == (1, 1, 2)
     # The photo that stays keeps the name it had.
     assert tree(out) == ["Ann/IMG_1 (2).png", "Ann/IMG_2.png"]
     assert not (out / "Bob").exists()
@@ -122,7 +144,7 @@ def test_second_run_changes_only_what_changed(out: Path, photos: list[Path], mod
 def test_mode_can_be_changed(out: Path, photos: list[Path]) -> None:
     write(out, photos, "link", Ann=[0])
     report = write(out, photos, "copy", Ann=[0])
-    assert report.written == 1
+    assert len(report.written) == 1
     assert not (out / "Ann/IMG_1.png").is_symlink()
 
 
@@ -166,15 +188,15 @@ def test_copies_of_photos_that_are_gone_stay(out: Path, photos: list[Path]) -> N
     write(out, photos, "copy", Ann=[0, 2])
     photos[2].rename(photos[2].parent.parent / "elsewhere.png")
     report = write(out, photos, "copy", Ann=[0, 2])
-    assert (report.kept, report.removed, report.gone) == (2, 0, (photos[2],))
+    assert (done(report), report.gone) == ((0, 2, 0), (photos[2],))
     assert tree(out) == ["Ann/IMG_1.png", "Ann/IMG_2.png"]
-    assert report.photos_without_people == (photos[1],)
+    assert report.nobody == (photos[1],)
 
 
 def test_people_with_few_photos_get_no_folder(out: Path, photos: list[Path]) -> None:
     answers = {"Ann": [match(photos[0])], "Bob": [match(photos[1]), match(photos[2])]}
-    report = write_albums(out, answers, photos=searched(photos), min_photos=2)
-    assert [album.folder for album in report.albums] == ["", "Bob"]
+    report = write_answers(out, answers, searched(photos), min_photos=2)
+    assert [album.place for album in report.albums] == ["", "Bob"]
     assert tree(out) == ["Bob/IMG_1.png", "Bob/IMG_2.png"]
 
 
@@ -195,7 +217,7 @@ def test_disk_full_leaves_no_half_file_and_the_next_run_goes_on(
     assert tree(out) == ["Ann/IMG_1.png"]
     monkeypatch.setattr(shutil, "copyfile", real)
     report = write(out, photos, "copy", Ann=[0], Bob=[2])
-    assert (report.written, report.kept) == (1, 1)
+    assert done(report)[:2] == (1, 1)
 
 
 def test_an_album_that_had_to_be_named_otherwise_stays_too(out: Path, photos: list[Path]) -> None:
@@ -204,7 +226,7 @@ def test_an_album_that_had_to_be_named_otherwise_stays_too(out: Path, photos: li
     write(out, photos, Ann=[0, 1])
     before = tree(out)
     assert "Ann (2)/IMG_1.png" in before
-    write_albums(out, {}, photos=searched(photos), keep={"Ann"})
+    write_answers(out, {}, searched(photos), keep={"Ann"})
     assert tree(out) == before
 
 
@@ -267,9 +289,9 @@ def test_a_mirror_image_is_nobody_elses(photos: list[Path]) -> None:
 def test_albums_of_people_who_cannot_be_asked_about_stay(out: Path, photos: list[Path]) -> None:
     write(out, photos, Ann=[0, 1], Bob=[2])
     answers = {"Ann": [match(photos[0])]}
-    report = write_albums(out, answers, photos=searched(photos), keep={"Bob"})
+    report = write_answers(out, answers, searched(photos), keep={"Bob"})
     assert tree(out) == ["Ann/IMG_1.png", "Bob/IMG_2.png"]
-    assert (report.written, report.kept, report.removed) == (0, 2, 1)
+    assert done(report) == (0, 2, 1)
     write(out, photos, Ann=[0])
     assert tree(out) == ["Ann/IMG_1.png"]
 
@@ -289,8 +311,8 @@ def test_a_photo_known_from_two_events_is_listed_once_and_only_if_without_people
 ) -> None:
     twice = [EventPhoto(path, None, 1, number) for path in photos[:2] for number in (1, 2)]
     shown = [Match(photos[2], "party", 0.3, Box(0, 0, 9, 9), None, 1)]
-    report = write_albums(out, {"Ann": shown}, photos=twice)
-    assert report.photos_without_people == (photos[1],)
+    report = write_answers(out, {"Ann": shown}, twice)
+    assert report.nobody == (photos[1],)
 
 
 def test_the_photos_own_folder_is_refused(photos: list[Path]) -> None:
@@ -305,7 +327,7 @@ def test_a_record_that_leads_out_of_the_folder_is_refused(out: Path, photos: lis
     write(out, photos, "copy", Ann=[0])
     record = json.loads((out / RECORD_NAME).read_text())
     victim = Path(shutil.copy2(photos[2], out.parent / "victim.png"))
-    record["../victim.png"] = record.pop("Ann/IMG_1.png") | {
+    record["files"]["../victim.png"] = record["files"].pop("Ann/IMG_1.png") | {
         "size": victim.stat().st_size,
         "mtime_ns": victim.stat().st_mtime_ns,
     }
@@ -318,11 +340,11 @@ def test_a_record_that_leads_out_of_the_folder_is_refused(out: Path, photos: lis
 def test_a_hard_link_of_a_link_holds_the_photo(out: Path, photos: list[Path]) -> None:
     link = photos[0].parent / "link.png"
     link.symlink_to(photos[0])
-    write_albums(out, {"Ann": [match(link)]}, photos=(), mode="hardlink")
+    write_answers(out, {"Ann": [match(link)]}, (), "hardlink")
     assert not (out / "Ann" / "link.png").is_symlink()
     assert (out / "Ann" / "link.png").samefile(photos[0])
-    again = write_albums(out, {"Ann": [match(link)]}, photos=(), mode="hardlink")
-    assert (again.written, again.kept) == (0, 1)
+    again = write_answers(out, {"Ann": [match(link)]}, (), "hardlink")
+    assert done(again) == (0, 1, 0)
 
 
 def test_portraits_by_file_and_folder(tmp_path: Path) -> None:

@@ -80,7 +80,9 @@ def test_version(cli: Callable[..., Result], arguments: list[str]) -> None:
         ["who", __file__, "--max-distance", "far"],
         ["who", __file__, "--after", "yesterday"],
         ["ingest", str(Path(__file__).parent), "--set", "threshold"],
-        ["albums", "out"],
+        ["albums"],
+        ["albums", "out", "--strict"],
+        ["albums", "out", "--portraits", str(Path(__file__).parent), "--only", "Anna"],
         ["forget"],
     ],
 )

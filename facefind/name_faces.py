@@ -1,0 +1,89 @@
+"""Naming many faces at once, as other programs have them: one decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from facefind.drafting import (
+    Conflict,
+    Draft,
+    NamedFaces,
+    PeopleStore,
+    describe,
+    faces_phrase,
+    known_faces,
+    uncover,
+)
+from facefind.naming import checked_name, name_key
+from facefind.store.records import Membership, Person
+
+
+def name_faces(
+    store: PeopleStore, names: Mapping[int, str], kind: str = "import", **subject: Any
+) -> NamedFaces:
+    """Names many faces in one decision; people of these names are made where there are none.
+
+    What a user has said otherwise stays, and is answered as a conflict.
+
+    Args:
+        names: Face number -> name.
+        kind: As the log calls it.
+        subject: What else the log says.
+
+    Raises:
+        UsageError: A name cannot be one, or a face does not exist.
+    """
+    wanted = {sighting: checked_name(name) for sighting, name in names.items()}
+    made: list[int] = []
+    conflicts: list[Conflict] = []
+    confirmed = 0
+    with store.deciding(kind, **subject) as draft:
+        known = known_faces(draft, wanted) if wanted else {}
+        for name, faces in _by_name(wanted).items():
+            there = draft.person_named(name_key(name))
+            refused = _refused(draft, there, name, [known[face] for face in faces])
+            conflicts += refused
+            kept = sorted(set(faces) - {conflict.sighting for conflict in refused})
+            if not kept:
+                continue
+            person = there.id if there else draft.create(name, name_key(name))
+            made += [] if there else [person]
+            draft.keep(person)
+            confirmed += sum(not _is_confirmed(known[face], person) for face in kept)
+            others = {known[face].person for face in kept} - {person}
+            draft.assign(person, kept, confirmed=True)
+            uncover(draft, [other for other in others if other is not None], kept)
+        if "what" not in subject:
+            describe(draft, f"{faces_phrase(confirmed)} of {len(_by_name(wanted))} names", made)
+    return NamedFaces(draft.id, tuple(made), confirmed, tuple(conflicts))
+
+
+def _by_name(wanted: Mapping[int, str]) -> dict[str, list[int]]:
+    """The faces of each name, as first written, of those that are one name."""
+    spelled: dict[str, str] = {}
+    faces: dict[str, list[int]] = {}
+    for sighting, name in sorted(wanted.items()):
+        faces.setdefault(spelled.setdefault(name_key(name), name), []).append(sighting)
+    return faces
+
+
+def _refused(
+    draft: Draft, person: Person | None, name: str, faces: Sequence[Membership]
+) -> list[Conflict]:
+    """The faces of which a user has said that they are somebody else, or not this person."""
+    rejected = set(draft.rejected(person.id)) if person else set()
+    conflicts = []
+    for face in faces:
+        other = None
+        if face.person is not None and face.decided_by == "user":
+            other = draft.person(face.person)
+        if face.sighting in rejected:
+            conflicts.append(Conflict(face.sighting, name, f"was said not to be {name}"))
+        elif other and other.name is not None and (person is None or other.id != person.id):
+            conflicts.append(Conflict(face.sighting, name, f"is {other.name} already"))
+    return conflicts
+
+
+def _is_confirmed(face: Membership, person: int) -> bool:
+    return face.confirmed and face.person == person
