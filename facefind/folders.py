@@ -17,12 +17,15 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-_PART = re.compile(r"\.facefind-[0-9a-f]{32}\.part")
-
 
 def temporary_name(ending: str = "part") -> str:
     """A name that nothing else has."""
     return f".facefind-{uuid.uuid4().hex}.{ending}"
+
+
+def is_temporary(name: str, ending: str = "part") -> bool:
+    """Whether `temporary_name` makes such names."""
+    return re.fullmatch(rf"\.facefind-[0-9a-f]{{32}}\.{ending}", name) is not None
 
 
 @contextlib.contextmanager
@@ -49,7 +52,7 @@ def discard_parts(folder: Path) -> None:
         OutputError: It cannot be removed.
     """
     for name in names_in(folder):
-        if _PART.fullmatch(name):
+        if is_temporary(name):
             remove(folder / name)
 
 

@@ -22,6 +22,10 @@ PARTNERS = 8
 FEWEST_STRANGERS, MOST_STRANGERS = 20, 20_000
 """Pairs that are needed for it, and that are looked at for each of the partners."""
 
+MOST_REPEATED = 0.15
+"""Share of the pairs in one photo that may seem to be one person's. In a group that the embedder
+hardly tells apart .08 do; where people are shown several times (photo booths), .25 and more."""
+
 Indices = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
@@ -100,7 +104,7 @@ class Groups:
         np.maximum.at(self.seeds, labels, faces.seeds)
         self.weak = none_good & (self.seeds == 0)
         self._photos = _shared_photos(faces.photos)
-        near = _near_strangers(faces.vectors, *self._photos, good)
+        near = _near_strangers(faces.vectors, *self._photos, good, settings.join)
         self._alike = max(0.0, settings.strangers - near)
         self._join = 0.0
         self.adapt()
@@ -334,11 +338,14 @@ def _shared_photos(photos: NDArray[np.int64]) -> tuple[Indices, Indices]:
     return rows, shared.reshape(-1)
 
 
-def _near_strangers(vectors: FloatArray, rows: Indices, photos: Indices, good: Bools) -> float:
-    """The L2 distance below which a tenth of the pairs of good faces in one photo are.
+def _near_strangers(
+    vectors: FloatArray, rows: Indices, photos: Indices, good: Bools, join: float
+) -> float:
+    """The L2 distance below which a tenth of the pairs of strangers in one photo are.
 
-    Not fewer: there are mirrors and collages. Of photos of many, each face is compared with some.
-    Infinite where there are too few pairs to tell.
+    Pairs of good faces are taken for strangers, but for those nearer than `join`: there are mirrors
+    and collages. Of photos of many, each face is compared with some. Infinite where it cannot be
+    told: there are too few pairs, or too many photos that show somebody several times.
     """
     rows, photos = rows[good[rows]], photos[good[rows]]
     order = np.argsort(photos, kind="stable")
@@ -348,9 +355,10 @@ def _near_strangers(vectors: FloatArray, rows: Indices, photos: Indices, good: B
         one = np.flatnonzero(photos[step:] == photos[:-step])[:MOST_STRANGERS]
         products.append(np.einsum("ij,ij->i", vectors[rows[one]], vectors[rows[one + step]]))
     found = np.concatenate(products)
-    if len(found) < FEWEST_STRANGERS:
+    strangers = found[found <= 1 - join**2 / 2]
+    if len(strangers) < max(FEWEST_STRANGERS, (1 - MOST_REPEATED) * len(found)):
         return float("inf")
-    return float(np.sqrt(max(2 - 2 * np.quantile(found, 0.9), 0)))
+    return float(np.sqrt(max(2 - 2 * np.quantile(strangers, 0.9), 0)))
 
 
 def _each_once(a: Indices, b: Indices, size: int) -> tuple[Indices, Indices]:

@@ -32,6 +32,9 @@ out: 144 MB."""
 ENERGY = 0.97
 """Of the vectors' squared length, that half of the dimensions must hold to rule out pairs."""
 
+SAMPLE = 8192
+"""Vectors, at least where there are so many, that the principal dimensions are taken from."""
+
 SLACK = 1e-5
 """What rounding may take from a product of two unit vectors."""
 
@@ -89,7 +92,8 @@ def shortened(vectors: FloatArray) -> FloatArray:
     vectors lose is at most that of its lengths (Cauchy and Schwarz). The vectors as they are where
     half of the dimensions hold too little of them.
     """
-    energies, axes = np.linalg.eigh(vectors.T @ vectors)
+    sample = vectors[:: max(1, len(vectors) // SAMPLE)]
+    energies, axes = np.linalg.eigh(sample.T @ sample)
     kept = vectors.shape[1] // 2 - 1
     if kept < 1 or energies[-kept:].sum() < ENERGY * energies.sum():
         return vectors
@@ -130,7 +134,8 @@ def _cell_tiles(vectors: FloatArray) -> Iterator[tuple[Some, Some]]:
     for start, end in pairwise(bounds):
         own = faces[start:end][places[start:end] == 0]
         for first in range(0, len(own), TILE[0]):
-            yield own[first : first + TILE[0]], faces[start:end]
+            for column in range(start, end, TILE[1]):
+                yield own[first : first + TILE[0]], faces[column : min(column + TILE[1], end)]
 
 
 def _centres(vectors: FloatArray, count: int) -> FloatArray:

@@ -107,32 +107,62 @@ CREATE TABLE decision_keeps (
 );
 CREATE INDEX decision_keeps_decision ON decision_keeps (decision_id);
 
--- Writes down every change of a row while the setting facefind.decision holds a decision's number; its
--- arguments are the columns of the primary key.
+-- Writes down every row that a statement has changed, while the setting facefind.decision holds a
+-- decision's number; its arguments are the columns of the primary key.
 CREATE FUNCTION log_decision() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    before jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
-    after jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
+    key text := (SELECT string_agg(format('%1$L, coalesce(after, before) -> %1$L', name), ', ')
+                 FROM unnest(TG_ARGV) AS name);
+    changed text := CASE TG_OP
+        WHEN 'INSERT' THEN 'SELECT NULL::jsonb AS before, to_jsonb(come) AS after FROM come'
+        WHEN 'DELETE' THEN 'SELECT to_jsonb(gone) AS before, NULL::jsonb AS after FROM gone'
+        ELSE format('SELECT to_jsonb(gone) AS before, to_jsonb(come) AS after
+                     FROM gone JOIN come USING (%s)', array_to_string(TG_ARGV, ', '))
+        END;
 BEGIN
-    IF before IS DISTINCT FROM after THEN
-        INSERT INTO decision_changes (decision_id, relation, key, before, after)
-        SELECT current_setting('facefind.decision')::bigint, TG_TABLE_NAME,
-               jsonb_object_agg(name, coalesce(after, before) -> name), before, after
-        FROM unnest(TG_ARGV) AS name;
-    END IF;
+    EXECUTE format(
+        'INSERT INTO decision_changes (decision_id, relation, key, before, after)
+         SELECT $1, $2, jsonb_build_object(%s), before, after
+         FROM (%s) changed
+         WHERE before IS DISTINCT FROM after', key, changed)
+    USING current_setting('facefind.decision')::bigint, TG_TABLE_NAME;
     RETURN NULL;
 END
 $$;
 
-CREATE TRIGGER log_decision AFTER INSERT OR UPDATE OR DELETE ON people
-FOR EACH ROW WHEN (current_setting('facefind.decision', true) <> '')
+CREATE TRIGGER log_insert AFTER INSERT ON people REFERENCING NEW TABLE AS come
+FOR EACH STATEMENT WHEN (current_setting('facefind.decision', true) <> '')
 EXECUTE FUNCTION log_decision('id');
-CREATE TRIGGER log_decision AFTER INSERT OR UPDATE OR DELETE ON sighting_person
-FOR EACH ROW WHEN (current_setting('facefind.decision', true) <> '')
+CREATE TRIGGER log_update AFTER UPDATE ON people REFERENCING OLD TABLE AS gone NEW TABLE AS come
+FOR EACH STATEMENT WHEN (current_setting('facefind.decision', true) <> '')
+EXECUTE FUNCTION log_decision('id');
+CREATE TRIGGER log_delete AFTER DELETE ON people REFERENCING OLD TABLE AS gone
+FOR EACH STATEMENT WHEN (current_setting('facefind.decision', true) <> '')
+EXECUTE FUNCTION log_decision('id');
+CREATE TRIGGER log_insert AFTER INSERT ON sighting_person REFERENCING NEW TABLE AS come
+FOR EACH STATEMENT WHEN (current_setting('facefind.decision', true) <> '')
 EXECUTE FUNCTION log_decision('sighting_id');
-CREATE TRIGGER log_decision AFTER INSERT OR UPDATE OR DELETE ON rejections
-FOR EACH ROW WHEN (current_setting('facefind.decision', true) <> '')
+CREATE TRIGGER log_update AFTER UPDATE ON sighting_person REFERENCING OLD TABLE AS gone NEW TABLE AS come
+FOR EACH STATEMENT WHEN (current_setting('facefind.decision', true) <> '')
+EXECUTE FUNCTION log_decision('sighting_id');
+CREATE TRIGGER log_delete AFTER DELETE ON sighting_person REFERENCING OLD TABLE AS gone
+FOR EACH STATEMENT WHEN (current_setting('facefind.decision', true) <> '')
+EXECUTE FUNCTION log_decision('sighting_id');
+CREATE TRIGGER log_insert AFTER INSERT ON rejections REFERENCING NEW TABLE AS come
+FOR EACH STATEMENT WHEN (current_setting('facefind.decision', true) <> '')
 EXECUTE FUNCTION log_decision('sighting_id', 'person_id');
-CREATE TRIGGER log_decision AFTER INSERT OR UPDATE OR DELETE ON portraits
-FOR EACH ROW WHEN (current_setting('facefind.decision', true) <> '')
+CREATE TRIGGER log_update AFTER UPDATE ON rejections REFERENCING OLD TABLE AS gone NEW TABLE AS come
+FOR EACH STATEMENT WHEN (current_setting('facefind.decision', true) <> '')
+EXECUTE FUNCTION log_decision('sighting_id', 'person_id');
+CREATE TRIGGER log_delete AFTER DELETE ON rejections REFERENCING OLD TABLE AS gone
+FOR EACH STATEMENT WHEN (current_setting('facefind.decision', true) <> '')
+EXECUTE FUNCTION log_decision('sighting_id', 'person_id');
+CREATE TRIGGER log_insert AFTER INSERT ON portraits REFERENCING NEW TABLE AS come
+FOR EACH STATEMENT WHEN (current_setting('facefind.decision', true) <> '')
+EXECUTE FUNCTION log_decision('id');
+CREATE TRIGGER log_update AFTER UPDATE ON portraits REFERENCING OLD TABLE AS gone NEW TABLE AS come
+FOR EACH STATEMENT WHEN (current_setting('facefind.decision', true) <> '')
+EXECUTE FUNCTION log_decision('id');
+CREATE TRIGGER log_delete AFTER DELETE ON portraits REFERENCING OLD TABLE AS gone
+FOR EACH STATEMENT WHEN (current_setting('facefind.decision', true) <> '')
 EXECUTE FUNCTION log_decision('id');

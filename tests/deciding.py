@@ -7,7 +7,9 @@ import random
 from typing import Any
 
 import numpy as np
+import pytest
 
+from facefind.errors import UsageError
 from facefind.store.deciding import Draft
 from facefind.store.records import Grouping, Kind
 from facefind.store.repository import Repository
@@ -116,6 +118,78 @@ def _by_users(state: State) -> State:
 def _lasting(table: str, row: Any) -> Any:
     """A person whom the machine has dropped, and who came back, is younger."""
     return {k: v for k, v in row.items() if table != "people" or k != "created_at"}
+
+
+def name(store: Repository, person: int, text: str | None) -> int:
+    with store.deciding("name", person=person) as draft:
+        draft.keep(person)
+        draft.rename(person, text, text and text.casefold())
+    return made(draft)
+
+
+def merge(store: Repository, source: int, target: int) -> int:
+    with store.deciding("merge", people=[source, target]) as draft:
+        draft.keep(source, target)
+        draft.move(source, target)
+        draft.remove(source)
+    return made(draft)
+
+
+def confirm(store: Repository, person: int, *sightings: int) -> int:
+    with store.deciding("confirm") as draft:
+        draft.keep(person)
+        draft.assign(person, sightings, confirmed=True)
+    return made(draft)
+
+
+def reject(store: Repository, person: int, *sightings: int) -> int:
+    with store.deciding("reject") as draft:
+        draft.reject(person, sightings)
+    return made(draft)
+
+
+def remove(store: Repository, person: int) -> int:
+    with store.deciding("delete") as draft:
+        draft.remove(person)
+    return made(draft)
+
+
+def made(draft: Draft) -> int:
+    assert draft.id is not None
+    return draft.id
+
+
+def members(sql: Any, person: int) -> list[int]:
+    found = "SELECT sighting_id FROM sighting_person WHERE person_id = %s ORDER BY 1"
+    return [number for (number,) in rows(sql, found, person)]
+
+
+def nobodys(sql: Any) -> list[int]:
+    found = "SELECT id FROM sightings WHERE id NOT IN (SELECT sighting_id FROM sighting_person)"
+    return [number for (number,) in rows(sql, found + " ORDER BY 1")]
+
+
+def pinned(sql: Any, person: int) -> int:
+    found = """SELECT count(*) FROM sighting_person WHERE person_id = %s AND decided_by = 'user'"""
+    number: int = rows(sql, found, person)[0][0]
+    return number
+
+
+def refused(sql: Any, turn: Any, number: int, reason: str, first: str = "") -> None:
+    """The decision cannot be turned, which changes nothing."""
+    before = dump(sql), rows(sql, "SELECT * FROM decisions ORDER BY id")
+    with pytest.raises(UsageError, match=reason) as refusal:
+        turn(number)
+    assert (dump(sql), rows(sql, "SELECT * FROM decisions ORDER BY id")) == before
+    assert refusal.value.hint == (f"First: facefind people {first}" if first else "")
+
+
+def add_portrait(draft: Draft, person: int, picture: str) -> None:
+    """A portrait, the same wherever it is of that name."""
+    embedding = np.full(3, 0.25, np.float32)
+    draft.add_portrait(
+        person, b"/" + picture.encode(), digest(picture), "dlib", "weights-1", None, embedding
+    )
 
 
 class Chance:

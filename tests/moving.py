@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +11,8 @@ import numpy as np
 from facefind.inference.pipeline import PIPELINES, Pipeline, resolve_settings
 from facefind.inference.protocols import Parts
 from facefind.ingest import IngestReport, find_photos, ingest
+from facefind.reindex import ReindexReport, reindex, target_of
+from facefind.store.records import Outstanding
 from facefind.store.repository import Repository
 from facefind.types import Detection, Event, Face, FloatArray, Image, SettingValue
 from tests.fakes import ColourFinder, write_photo
@@ -110,3 +112,89 @@ def write_photos(folder: Path, count: int = 4) -> list[Path]:
         )
         for number in range(count)
     ]
+
+
+def move(
+    store: Repository, finder: FakePipeline | None = None, name: str = "party", **options: Any
+) -> ReindexReport:
+    finder = finder or FakePipeline(WIDE)
+    return reindex(the_event(store, name), target_of(finder), store=store, finder=finder, **options)
+
+
+def before_photo(number: int, do: Callable[[], object]) -> Callable[..., Iterable[Outstanding]]:
+    """A progress that does something once, before the photo of that number."""
+    left = [do]
+
+    def wrap(items: Iterable[Outstanding]) -> Iterator[Outstanding]:
+        for index, item in enumerate(items):
+            if index == number and left:
+                left.pop()()
+            yield item
+
+    return wrap
+
+
+def stop_after(photos: int) -> Callable[[], bool]:
+    """Asks to stop before the photo of that number, counted from 0."""
+    asked = iter(range(10_000))
+    return lambda: next(asked) >= photos
+
+
+def reds(store: Repository, pipeline: str = NARROW) -> list[str]:
+    """Names of the photos that show red."""
+    found = store.search(colour(0, pipeline), [the_event(store)], max_distance=0.1)
+    return [match.photo.name for match in found]
+
+
+def decide(sql: Any, name: str, index: int, by: str = "user", event: str = "party") -> int:
+    """Decides who the face of that number from the left is, in the photo of that name."""
+    named = "INSERT INTO people (name, name_key) VALUES (%s, %s) RETURNING id"
+    person = rows(sql, named, f"{name} {index}", f"{name} {index}")
+    found = rows(
+        sql,
+        """INSERT INTO sighting_person (sighting_id, person_id, decided_by)
+           SELECT f.sighting_id, %s, %s FROM faces f
+           JOIN events e ON e.id = f.event_id AND e.replaces IS NULL AND e.name = %s
+           WHERE f.event_photo_id IN (SELECT event_photo_id FROM event_paths
+                                      WHERE convert_from(path, 'UTF8') LIKE %s)
+           ORDER BY f.x OFFSET %s LIMIT 1 RETURNING sighting_id""",
+        person[0][0], by, event, f"%/{name}", index,
+    )  # fmt: skip
+    assert len(found) == 1
+    number: int = person[0][0]
+    return number
+
+
+def decisions(sql: Any) -> list[tuple[str, float]]:
+    """Each decision with a face: the person's name, and where the face is."""
+    found = rows(
+        sql,
+        """SELECT people.name, faces.x
+           FROM sighting_person d JOIN people ON people.id = d.person_id
+           JOIN faces ON faces.sighting_id = d.sighting_id
+           JOIN events ON events.id = faces.event_id AND events.replaces IS NULL ORDER BY 1, 2""",
+    )
+    return [(name, x) for name, x in found]
+
+
+def lost(sql: Any) -> list[str]:
+    """The people of decisions that have no face."""
+    found = rows(
+        sql,
+        """SELECT name FROM sighting_person d JOIN people ON people.id = d.person_id
+           WHERE NOT EXISTS (SELECT FROM faces WHERE sighting_id = d.sighting_id)""",
+    )
+    return sorted(row[0] for row in found)
+
+
+def orphans(sql: Any) -> int:
+    """How many sightings there are that nobody has seen and nobody has decided about."""
+    found = rows(
+        sql,
+        """SELECT count(*) FROM sightings s
+           WHERE NOT EXISTS (SELECT FROM faces WHERE sighting_id = s.id)
+             AND NOT EXISTS (SELECT FROM sighting_person WHERE sighting_id = s.id)
+             AND NOT EXISTS (SELECT FROM rejections WHERE sighting_id = s.id)""",
+    )
+    number: int = found[0][0]
+    return number

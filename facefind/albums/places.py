@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from facefind import filenames, folders
@@ -15,9 +15,6 @@ LISTING_NAME = "albums.json"
 PAGE_NAME = "index.html"
 THUMBNAILS = "thumbnails"
 ARCHIVE = ".zip"
-
-Move = tuple[str, str]
-"""A place and the one that it becomes."""
 
 
 def find_places(
@@ -47,8 +44,10 @@ def find_places(
     return places
 
 
-def find_moves(out: Path, places: Mapping[str, str], record: Record, *, zipped: bool) -> list[Move]:
-    """What has to get another name so that each album is in its place, one after the other.
+def find_moves(
+    out: Path, places: Mapping[str, str], record: Record, *, zipped: bool
+) -> dict[str, str]:
+    """What has to get another name, all at once, so that each album is in its place.
 
     Where something else is in the way an album is not moved: it is written there, beside it.
     """
@@ -57,15 +56,7 @@ def find_moves(out: Path, places: Mapping[str, str], record: Record, *, zipped: 
     while blocked := [old for old, new in moves.items() if _is_in_the_way(out, old, new, moves)]:
         for old in blocked:
             del moves[old]
-    return _in_order(moves)
-
-
-def origins(moves: Sequence[Move]) -> dict[str, str]:
-    """Where what is at a place after the moves was before them."""
-    found: dict[str, str] = {}
-    for old, new in moves:
-        found[new] = found.pop(old, old)
-    return found
+    return moves
 
 
 def _taken(out: Path, record: Record, zipped: bool) -> filenames.Taken:
@@ -100,17 +91,3 @@ def _is_in_the_way(out: Path, old: str, new: str, moves: Mapping[str, str]) -> b
         return False
     # Where case does not count, a name that changes in case alone is there already.
     return not ((out / new).exists() and (out / new).samefile(out / old))
-
-
-def _in_order(moves: dict[str, str]) -> list[Move]:
-    """Moves in an order in which each place is free when it is needed; circles go by a detour."""
-    ordered = []
-    while moves:
-        free = [old for old, new in moves.items() if new not in moves]
-        ordered += [(old, moves.pop(old)) for old in free]
-        if not free:
-            old = next(iter(moves))
-            aside = folders.temporary_name("moving")
-            ordered.append((old, aside))
-            moves[aside] = moves.pop(old)
-    return ordered

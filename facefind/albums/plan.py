@@ -13,7 +13,7 @@ from typing import Literal
 
 from facefind import filenames, folders, placing
 from facefind.albums.members import Album, Shown
-from facefind.albums.places import Move, find_moves, find_places, origins
+from facefind.albums.places import find_moves, find_places
 from facefind.albums.record import Record, top_of
 from facefind.placing import Mode, Placed
 
@@ -41,7 +41,7 @@ class Plan:
     """What is to be done.
 
     Attributes:
-        moves: To be done first, in this order.
+        moves: Places and those that they become, to be done first.
         before: The record as it is after them.
         intact: Of its files, those that are still as facefind left them.
         lost: Those of which nothing is there.
@@ -52,7 +52,7 @@ class Plan:
     """
 
     albums: tuple[PlacedAlbum, ...]
-    moves: tuple[Move, ...]
+    moves: Mapping[str, str]
     before: Record
     intact: frozenset[str]
     lost: frozenset[str]
@@ -113,7 +113,7 @@ class _Planner:
         zipped = mode == "zip"
         self._places = find_places(out, written, record, zipped=zipped)
         self._moves = find_moves(out, self._places, record, zipped=zipped)
-        self._origins = origins(self._moves)
+        self._origins = {new: old for old, new in self._moves.items()}
         self._before, self._intact, self._lost = self._after_moves(record)
         self._copied = 0
 
@@ -140,7 +140,7 @@ class _Planner:
         places |= {p: key for p, key in self._before.places.items() if p in tops}
         return Plan(
             albums=tuple(albums),
-            moves=tuple(self._moves),
+            moves=self._moves,
             before=self._before,
             intact=self._intact,
             lost=self._lost,
@@ -169,15 +169,14 @@ class _Planner:
                 lost.add(path)
         states = Record(files={path: record.files[path] for path in intact})
         absent = Record(files={path: record.files[path] for path in lost})
-        for move in self._moves:
-            record, states, absent = (one.moved(*move) for one in (record, states, absent))
-        return record, frozenset(states.files), frozenset(absent.files)
+        after, states, absent = (one.moved(self._moves) for one in (record, states, absent))
+        return after, frozenset(states.files), frozenset(absent.files)
 
     def _names_in(self, place: str) -> list[str]:
         """What is in a folder after the moves."""
         if place in self._origins:
             return folders.names_in(self._out / self._origins[place])
-        if place in self._origins.values():
+        if place in self._moves:
             return []
         return folders.names_in(self._out / place)
 

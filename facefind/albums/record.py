@@ -26,6 +26,22 @@ _FORMS = frozenset(get_args(Form))
 
 
 @dataclass(frozen=True, slots=True)
+class Moving:
+    """Folders and archives that are being given other names, all at once.
+
+    First each goes aside, then, when `turned` is there, each to its new place: so names can be
+    swapped, and wherever this stops it is known what is where.
+
+    Attributes:
+        turned: An empty folder.
+        steps: Old place, aside, and new place.
+    """
+
+    turned: str
+    steps: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """What is known of a folder of albums. Paths are relative to it, with "/".
 
@@ -33,20 +49,20 @@ class Record:
         places: Folder or archive -> the key of the album that it holds.
         files: Path -> what was put there.
         planned: What is being put there, where that differs.
-        moving: A folder or archive that is being given another name.
+        moving: What is being given another name; its paths above are still the old ones.
     """
 
     places: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Placed] = field(default_factory=dict)
     planned: Mapping[str, Placed] = field(default_factory=dict)
-    moving: tuple[str, str] | None = None
+    moving: Moving | None = None
 
-    def moved(self, old: str, new: str) -> Record:
-        """As it is when a folder or archive has another name."""
+    def moved(self, moves: Mapping[str, str]) -> Record:
+        """As it is when folders and archives have other names, and nothing is moving."""
         return Record(
-            {new if place == old else place: key for place, key in self.places.items()},
-            {_moved(path, old, new): placed for path, placed in self.files.items()},
-            {_moved(path, old, new): placed for path, placed in self.planned.items()},
+            {moves.get(place, place): key for place, key in self.places.items()},
+            {_moved(path, moves): placed for path, placed in self.files.items()},
+            {_moved(path, moves): placed for path, placed in self.planned.items()},
         )
 
 
@@ -55,8 +71,9 @@ def top_of(path: str) -> str:
     return path.split("/", 1)[0]
 
 
-def _moved(path: str, old: str, new: str) -> str:
-    return new + path[len(old) :] if top_of(path) == old else path
+def _moved(path: str, moves: Mapping[str, str]) -> str:
+    top = top_of(path)
+    return moves.get(top, top) + path[len(top) :]
 
 
 def read_record(out: Path) -> Record:
@@ -92,8 +109,7 @@ def write_record(out: Path, record: Record, known: Record) -> Record:
 def settled(out: Path, record: Record) -> Record:
     """What a run that was stopped has really done, of what it had planned."""
     if record.moving is not None:
-        done = os.path.lexists(out / record.moving[1])
-        record = record.moved(*record.moving) if done else replace(record, moving=None)
+        record = record.moved(_whereabouts(out, record.moving))
     files = dict(record.files)
     for path, placed in record.planned.items():
         if is_intact(out / path, placed):
@@ -101,6 +117,15 @@ def settled(out: Path, record: Record) -> Record:
         else:
             files.setdefault(path, placed)
     return Record(record.places, files)
+
+
+def _whereabouts(out: Path, moving: Moving) -> dict[str, str]:
+    """By old place, where it is now."""
+    turned = os.path.lexists(out / moving.turned)
+    return {
+        old: aside if os.path.lexists(out / aside) else new if turned else old
+        for old, aside, new in moving.steps
+    }
 
 
 def _with_size(path: Path, placed: Placed) -> Placed:
@@ -117,9 +142,15 @@ def _record(value: Any) -> Record:
             "Use that one, or write the albums into a new folder.",
         )
     places = {_checked(place, 1): str(key) for place, key in value["places"].items()}
-    old, new = value.get("moving") or (None, None)
-    moving = None if old is None else (_checked(old, 1), _checked(new, 1))
+    moving = None if value["moving"] is None else _moving(**value["moving"])
     return Record(places, _files(value["files"]), _files(value["planned"]), moving)
+
+
+def _moving(turned: Any, steps: Iterable[tuple[Any, Any, Any]]) -> Moving:
+    checked = [
+        (_checked(old, 1), _checked(aside, 1), _checked(new, 1)) for old, aside, new in steps
+    ]
+    return Moving(_checked(turned, 1), tuple(checked))
 
 
 def _files(value: Mapping[str, Mapping[str, Any]]) -> dict[str, Placed]:
@@ -151,5 +182,5 @@ def _as_json(record: Record) -> dict[str, Any]:
         "places": dict(record.places),
         "files": {path: asdict(placed) for path, placed in record.files.items()},
         "planned": {path: asdict(placed) for path, placed in record.planned.items()},
-        "moving": record.moving,
+        "moving": None if record.moving is None else asdict(record.moving),
     }

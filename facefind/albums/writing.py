@@ -13,10 +13,10 @@ from facefind.albums.archive import write_archive
 from facefind.albums.listing import listing
 from facefind.albums.members import Album
 from facefind.albums.page import AlbumPage, PageChoice
-from facefind.albums.places import LISTING_NAME, Move, origins
+from facefind.albums.places import LISTING_NAME
 from facefind.albums.plan import AlbumMode, PlacedAlbum, Plan, make_plan
 from facefind.albums.portraits import portrait_key
-from facefind.albums.record import Record, read_record, settled, top_of, write_record
+from facefind.albums.record import Moving, Record, read_record, settled, top_of, write_record
 from facefind.errors import UsageError
 from facefind.placing import Mode, Placed
 from facefind.store.records import EventPhoto
@@ -61,7 +61,7 @@ class AlbumsReport:
     written: tuple[str, ...]
     removed: tuple[str, ...]
     kept: int
-    moved: tuple[Move, ...]
+    moved: tuple[tuple[str, str], ...]
     left_alone: tuple[Path, ...]
     gone: tuple[Path, ...]
     copied: int
@@ -142,6 +142,13 @@ def _discard_parts(out: Path, record: Record) -> None:
         folders.discard_parts(folder)
 
 
+def _discard_turned(out: Path) -> None:
+    """Removes what `Moving` needs, once the record holds the new places."""
+    for name in folders.names_in(out):
+        if folders.is_temporary(name, "moving"):
+            folders.remove_if_empty(out / name)
+
+
 class _Run:
     """Carries a plan out.
 
@@ -176,6 +183,7 @@ class _Run:
         # Remembered before anything is written: after a crash the next run knows what is its own.
         new = {path: p for path, p in self._target.items() if before.files.get(path) != p}
         self._note(Record({**before.places, **plan.places}, before.files, new))
+        _discard_turned(self._out)
         self._place()
         self._remove()
         _write_listing(self._out, report)
@@ -191,13 +199,18 @@ class _Run:
         self._known = write_record(self._out, record, self._known)
 
     def _move(self) -> None:
-        record = self._before
-        for move in self._plan.moves:
-            self._note(replace(record, moving=move))
-            folders.move(self._out / move[0], self._out / move[1])
-            record = record.moved(*move)
-        if self._plan.moves:
-            self._note(record)
+        """Gives folders and archives their new names; see `Moving`."""
+        moves = self._plan.moves
+        if not moves:
+            return
+        steps = [(old, folders.temporary_name("moving"), new) for old, new in moves.items()]
+        moving = Moving(folders.temporary_name("moving"), tuple(steps))
+        self._note(replace(self._before, moving=moving))
+        for old, aside, _ in steps:
+            folders.move(self._out / old, self._out / aside)
+        folders.make_folder(self._out / moving.turned)
+        for _, aside, new in steps:
+            folders.move(self._out / aside, self._out / new)
 
     def _place(self) -> None:
         """Writes what is not there yet, and not as it shall be."""
@@ -230,6 +243,9 @@ class _Run:
     def _write_page(self, page: AlbumPage, text: str, failed: Mapping[str, Path]) -> None:
         for path in failed:
             del self._target[path]
+            # Of the photo as it was when it could be read.
+            if path in self._plan.intact:
+                folders.remove(self._out / path)
         placed = _page_of(text)
         there = self._plan.before.files.get(page.path)
         if not self._plan.has(page.path, placed):
@@ -248,7 +264,7 @@ class _Run:
             written=tuple(plan.new),
             removed=tuple(path for path in stale if path in plan.intact),
             kept=len(plan.files) - len(plan.new),
-            moved=tuple((old, new) for new, old in origins(plan.moves).items()),
+            moved=tuple(plan.moves.items()),
             left_alone=tuple(self._out / path for path in changed),
             gone=plan.gone,
             copied=plan.copied,

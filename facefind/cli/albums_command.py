@@ -96,7 +96,7 @@ def _refuse(options: dict[str, Any], names: Sequence[str], reason: str) -> None:
 
 def _by_people(app: App, out: Path, dry_run: bool, options: dict[str, Any]) -> int:
     from facefind.albums import Choice, people_albums, write_albums
-    from facefind.naming import find_person
+    from facefind.people.naming import find_person
     from facefind.search import events_to_search
 
     with app.store() as store:
@@ -138,7 +138,7 @@ def _by_people(app: App, out: Path, dry_run: bool, options: dict[str, Any]) -> i
 
 def _each_once(store: Repository, references: Sequence[str]) -> list[Person]:
     """People in the order that they are named in."""
-    from facefind.naming import find_person
+    from facefind.people.naming import find_person
 
     found = [find_person(store, reference) for reference in references]
     return list({person.id: person for person in found}.values())

@@ -11,7 +11,7 @@ from facefind.cli.output import print_json
 from facefind.cli.people_params import NUMBER, say
 
 if TYPE_CHECKING:
-    from facefind.parting import Parts
+    from facefind.people.parting import Parts
 
 who = click.argument("who", metavar="WHO")
 everybody = click.argument("everybody", nargs=-1, required=True, metavar="WHO...")
@@ -58,7 +58,7 @@ def split_command(
     --dry-run lists them.
     """
     from facefind import people
-    from facefind.parting import parts_of
+    from facefind.people.parting import parts_of
 
     if dry_run and faces:
         raise click.UsageError("--dry-run shows which faces would be chosen: leave them out.")

@@ -13,7 +13,7 @@ from facefind.cli.params import event_option
 from facefind.cli.people_params import chosen_events
 
 if TYPE_CHECKING:
-    from facefind.grouped import GroupReport
+    from facefind.people.groups import GroupReport
 
 
 @facefind_command(name="group")

@@ -13,8 +13,8 @@ from facefind.cli.params import FILE, FOLDER, event_option
 from facefind.cli.people_params import chosen_events
 
 if TYPE_CHECKING:
-    from facefind.enrolling import Learnt
-    from facefind.learning import LearnReport
+    from facefind.people.enrolling import Learnt
+    from facefind.people.learning import LearnReport
 
 
 @facefind_command(name="learn")
@@ -39,8 +39,8 @@ def learn_command(
 
     Exits with 1 if a picture could not be used or a name is in doubt.
     """
-    from facefind.learning import learn
-    from facefind.lessons import read_names
+    from facefind.people.learning import learn
+    from facefind.people.lessons import read_names
 
     names = read_names(table) if table else {}
     with app.store() as store:

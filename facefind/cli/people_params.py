@@ -12,7 +12,7 @@ from facefind.cli.output import print_json
 
 if TYPE_CHECKING:
     from facefind.cli.context import App
-    from facefind.drafting import Done
+    from facefind.people.drafting import Done
     from facefind.store.records import Person
     from facefind.store.repository import Repository
     from facefind.types import Event

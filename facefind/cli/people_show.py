@@ -14,7 +14,7 @@ from facefind.cli.params import event_option
 from facefind.cli.people_params import chosen_events, person_json, sheet_option
 
 if TYPE_CHECKING:
-    from facefind.contact import Labelled
+    from facefind.people.contact_sheet import Labelled
     from facefind.store.records import KnownPortrait, Person, SeenFace
     from facefind.store.repository import Repository
     from facefind.types import Event
@@ -80,7 +80,7 @@ def _known(store: Repository, events: Sequence[Event], *, one_event: bool) -> li
 
 def _covers(store: Repository, people: Sequence[Person], events: Sequence[Event]) -> list[Labelled]:
     """The face that stands for each person: the one chosen, else the best."""
-    from facefind.contact import Labelled
+    from facefind.people.contact_sheet import Labelled
 
     best: dict[int, SeenFace] = {}
     chosen = {person.cover for person in people}
@@ -97,7 +97,7 @@ def _note(person: Person) -> str:
 
 
 def _numbered(person: Person, faces: Sequence[SeenFace]) -> list[Labelled]:
-    from facefind.contact import Labelled
+    from facefind.people.contact_sheet import Labelled
 
     return [
         Labelled(face, f"face {face.sighting}", " ".join([face.photo.name, _mark(person, face)]))
@@ -106,7 +106,7 @@ def _numbered(person: Person, faces: Sequence[SeenFace]) -> list[Labelled]:
 
 
 def _draw(app: App, sheet: Path, heading: str, faces: Sequence[Labelled]) -> None:
-    from facefind.contact import MOST, write_sheet
+    from facefind.people.contact_sheet import MOST, write_sheet
 
     drawn = write_sheet(sheet, heading, faces, progress("sheet", app.quiet))
     for path, reason in drawn.failed:

@@ -16,8 +16,8 @@ from facefind.cli.people_params import chosen_events
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facefind.suggestions import Suggestion
-    from facefind.trial import Changed, Part, Trial
+    from facefind.people.suggestions import Suggestion
+    from facefind.people.trial import Changed, Part, Trial
 
 SHOWN_CHANGES = 20
 MOST_PARTS = 4
@@ -48,8 +48,8 @@ def suggest_command(app: App, event: str | None, limit: int, sheet: Path | None)
     First what would improve the albums most. Each comes with the command that does it, and with
     the one that says no for good: what you have decided is not suggested again.
     """
-    from facefind.suggestion_sheet import write_suggestions
-    from facefind.suggestions import suggest
+    from facefind.people.suggestion_sheet import write_suggestions
+    from facefind.people.suggestions import suggest
 
     with app.store() as store:
         found = suggest(store, chosen_events(store, event), limit)
@@ -86,7 +86,7 @@ def _suggestion_json(one: Suggestion) -> dict[str, Any]:
 
 
 def _print_suggestions(found: Sequence[Suggestion]) -> None:
-    from facefind.suggestion_sheet import describe
+    from facefind.people.suggestion_sheet import describe
 
     for number, one in enumerate(found, start=1):
         click.echo(f"{number:>3}. {percent(one.probability)}{printable(describe(one))}")
@@ -114,7 +114,7 @@ def try_command(
     Nothing is stored. With --event or --photos only these faces are grouped, in both ways: what
     differs is due to the settings. What you have decided stays in either.
     """
-    from facefind.trial import try_settings
+    from facefind.people.trial import try_settings
 
     with app.store() as store:
         trial = try_settings(store, chosen_events(store, event), dict(settings), photos)

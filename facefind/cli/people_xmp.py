@@ -14,11 +14,11 @@ from facefind.cli.params import EXISTING, FILE, event_option
 from facefind.cli.people_params import chosen_events
 
 if TYPE_CHECKING:
-    from facefind.drafting import NamedFaces
-    from facefind.exporting import ExportReport
+    from facefind.people.drafting import NamedFaces
     from facefind.store.records import Person
     from facefind.store.repository import Repository
-    from facefind.xmp_people import FoundNames, Problem
+    from facefind.xmp.exporting import ExportReport
+    from facefind.xmp.people import FoundNames, Problem
 
 _SHOWN = 10
 """Lines of a kind; --json has all."""
@@ -58,8 +58,8 @@ def export_xmp(
     The photos are never changed. Hidden people are left out unless --only names them. A sidecar of
     another program is kept, and the names are added to it.
     """
-    from facefind.exporting import export, shared_folder
-    from facefind.xmp_people import photos_of
+    from facefind.xmp.exporting import export, shared_folder
+    from facefind.xmp.people import photos_of
 
     with app.store() as store:
         events = chosen_events(store, event)
@@ -122,7 +122,7 @@ def import_xmp(app: App, photos: tuple[Path, ...], dry_run: bool, contacts: Path
     yourself stays.
     """
     from facefind.people import name_faces
-    from facefind.xmp_people import find_names
+    from facefind.xmp.people import find_names
 
     known = _contacts(contacts)
     with app.store() as store:
@@ -142,7 +142,7 @@ def import_xmp(app: App, photos: tuple[Path, ...], dry_run: bool, contacts: Path
 def _contacts(path: Path | None) -> dict[str, str]:
     from facefind.errors import PhotoError, UsageError
     from facefind.images import read_file
-    from facefind.regions import picasa_contacts
+    from facefind.xmp.regions import picasa_contacts
 
     if path is None:
         return {}

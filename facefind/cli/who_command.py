@@ -224,7 +224,7 @@ def _find_known(store: Repository, names: Sequence[str], wanted: Options) -> Fou
 
 def _known(store: Repository, name: str, events: Sequence[Event] | None, wanted: Options) -> Answer:
     from facefind.answers import photos_of_person
-    from facefind.naming import find_person
+    from facefind.people.naming import find_person
 
     return photos_of_person(store, find_person(store, name), events, wanted.after, wanted.before)
 

@@ -140,7 +140,7 @@ SELECT id FROM decisions WHERE undone_at IS NOT NULL ORDER BY revision DESC LIMI
 
 -- Each row that a decision changed, once: as it was before and as it was left.
 -- name: images
-SELECT relation, key,
+SELECT relation, key::text,
        (array_agg(before ORDER BY id))[1], (array_agg(after ORDER BY id DESC))[1]
 FROM decision_changes
 WHERE decision_id = %(decision)s
@@ -149,7 +149,7 @@ ORDER BY min(id);
 
 -- What later decisions that stand have made of these rows, the newest first.
 -- name: later_images
-SELECT d.id, d.kind, c.relation, c.key,
+SELECT d.id, d.kind, c.relation, c.key::text,
        (array_agg(c.before ORDER BY c.id))[1], (array_agg(c.after ORDER BY c.id DESC))[1]
 FROM unnest(%(relations)s::text[], %(keys)s::jsonb[]) AS own (relation, key)
 JOIN decision_changes c ON c.relation = own.relation AND c.key = own.key
@@ -205,7 +205,7 @@ GROUP BY k.person_id;
 
 -- Other decisions, standing, that found these sightings the machine's, and how they left them.
 -- name: pins
-SELECT c.key, c.decision_id, (array_agg(c.after ORDER BY c.id DESC))[1]
+SELECT c.key::text, c.decision_id, (array_agg(c.after ORDER BY c.id DESC))[1]
 FROM decision_changes c
 JOIN decisions d ON d.id = c.decision_id AND d.undone_at IS NULL
 WHERE c.relation = 'sighting_person' AND c.key = ANY(%(keys)s::jsonb[])
@@ -213,14 +213,16 @@ WHERE c.relation = 'sighting_person' AND c.key = ANY(%(keys)s::jsonb[])
 GROUP BY c.key, c.decision_id
 HAVING (array_agg(c.before ORDER BY c.id))[1] ->> 'decided_by' = 'machine';
 
--- name: drop_pin
-DELETE FROM decision_changes
-WHERE decision_id = %(decision)s AND relation = 'sighting_person' AND key = %(key)s::jsonb;
+-- name: drop_pins
+DELETE FROM decision_changes c
+USING jsonb_to_recordset(%(rows)s::jsonb) AS pin (decision bigint, key jsonb)
+WHERE c.decision_id = pin.decision AND c.relation = 'sighting_person' AND c.key = pin.key;
 
--- name: add_pin
+-- name: give_pins
 INSERT INTO decision_changes (decision_id, relation, key, before, after, instead_of)
-VALUES (%(decision)s, 'sighting_person', %(key)s::jsonb, %(before)s::jsonb, %(after)s::jsonb,
-        %(instead_of)s);
+SELECT decision, 'sighting_person', key, before, after, %(decision)s
+FROM jsonb_to_recordset(%(rows)s::jsonb)
+     AS pin (decision bigint, key jsonb, before jsonb, after jsonb);
 
 -- Those that others were given instead of this decision.
 -- name: take_back_pins
@@ -236,20 +238,20 @@ DELETE FROM decision_changes c USING given g WHERE c.id = g.id;
 -- Rows as they are
 
 -- name: rows_people
-SELECT k, to_jsonb(t) FROM unnest(%(keys)s::jsonb[]) k
+SELECT k::text, to_jsonb(t) FROM unnest(%(keys)s::jsonb[]) k
 LEFT JOIN people t ON t.id = (k ->> 'id')::bigint;
 
 -- name: rows_sighting_person
-SELECT k, to_jsonb(t) FROM unnest(%(keys)s::jsonb[]) k
+SELECT k::text, to_jsonb(t) FROM unnest(%(keys)s::jsonb[]) k
 LEFT JOIN sighting_person t ON t.sighting_id = (k ->> 'sighting_id')::bigint;
 
 -- name: rows_rejections
-SELECT k, to_jsonb(t) FROM unnest(%(keys)s::jsonb[]) k
+SELECT k::text, to_jsonb(t) FROM unnest(%(keys)s::jsonb[]) k
 LEFT JOIN rejections t ON t.sighting_id = (k ->> 'sighting_id')::bigint
                       AND t.person_id = (k ->> 'person_id')::bigint;
 
 -- name: rows_portraits
-SELECT k, to_jsonb(t) FROM unnest(%(keys)s::jsonb[]) k
+SELECT k::text, to_jsonb(t) FROM unnest(%(keys)s::jsonb[]) k
 LEFT JOIN portraits t ON t.id = (k ->> 'id')::bigint;
 
 -- name: sightings_there
@@ -313,11 +315,12 @@ ON CONFLICT (id) DO UPDATE
 SET name = excluded.name, name_key = excluded.name_key, hidden = excluded.hidden,
     cover_sighting_id = excluded.cover_sighting_id, created_at = excluded.created_at;
 
--- Only where the person is there: the machine's people go.
 -- name: put_sighting_person
 INSERT INTO sighting_person
-SELECT t.* FROM jsonb_populate_recordset(NULL::sighting_person, %(rows)s::jsonb) t
-JOIN people p ON p.id = t.person_id;
+SELECT * FROM jsonb_populate_recordset(NULL::sighting_person, %(rows)s::jsonb)
+ON CONFLICT (sighting_id) DO UPDATE
+SET person_id = excluded.person_id, decided_by = excluded.decided_by,
+    confirmed = excluded.confirmed, created_at = excluded.created_at;
 
 -- name: put_rejections
 INSERT INTO rejections

@@ -77,7 +77,7 @@ JOIN events e ON e.id = f.event_id
 JOIN event_photos c ON c.id = f.event_photo_id
 LEFT JOIN sighting_person m ON m.sighting_id = f.sighting_id
 WHERE e.pipeline = %(pipeline)s AND e.fingerprint = %(fingerprint)s AND e.replaces IS NULL
-ORDER BY f.sighting_id, f.id
+ORDER BY f.sighting_id, f.id;
 
 -- name: last_grouping
 SELECT all_faces, newest_face FROM groupings
@@ -89,8 +89,9 @@ VALUES (%(pipeline)s, %(fingerprint)s, %(all_faces)s, %(newest_face)s)
 ON CONFLICT (pipeline, fingerprint) DO UPDATE
 SET all_faces = excluded.all_faces, newest_face = excluded.newest_face, grouped_at = now();
 
--- name: new_person
-INSERT INTO people (name, name_key) VALUES (NULL, NULL) RETURNING id;
+-- name: new_people
+INSERT INTO people (name, name_key) SELECT NULL, NULL FROM generate_series(1, %(count)s)
+RETURNING id;
 
 -- What grouping says; what a user said stays. Sightings that are gone by now are left out.
 -- name: put_groups

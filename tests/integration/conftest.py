@@ -24,6 +24,7 @@ from facefind.store.migrate import migrate
 from facefind.store.opening import open_store
 from facefind.store.repository import Repository
 from facefind.types import Event
+from tests.moving import NARROW, FakePipeline, fill, the_event, write_photos
 from tests.stored import connected, new_event
 
 SYSTEM_SERVERS = Path("/usr/lib/postgresql")
@@ -144,3 +145,20 @@ def _execute(url: str, statement: str) -> None:
 def event(store: Repository) -> Event:
     """An event without photos."""
     return new_event(store)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "party"
+    write_photos(folder)
+    (folder / "copy.png").write_bytes((folder / "1.png").read_bytes())
+    (folder / "broken.png").write_bytes((folder / "2.png").read_bytes()[:90])
+    return folder
+
+
+@pytest.fixture
+def party(store: Repository, photos: Path) -> Event:
+    """An event of the narrow pipeline: four photos with seven faces, one twice; one broken."""
+    report = fill(store, photos, FakePipeline(NARROW))
+    assert (report.photos, report.faces, len(report.failed)) == (4, 7, 1)
+    return the_event(store)

@@ -12,7 +12,8 @@ from facefind.errors import OutputError, StoreError, UsageError
 from facefind.store.backup import backup, restore
 from facefind.store.opening import open_store
 from facefind.store.repository import Repository
-from tests.stored import connected, new_event, put, rows, vector
+from tests.deciding import crowd, dump, group, kind_of, merge, name
+from tests.stored import DIMENSION, connected, new_event, put, rows, vector
 
 pytestmark = pytest.mark.every_server
 
@@ -43,6 +44,34 @@ def test_there_and_back(saved: Path, empty_database_url: str, tmp_path: Path) ->
     with connected(empty_database_url) as connection:
         indexes = "SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'faces_hnsw_%%'"
         assert rows(connection, indexes) == [(4,)]
+
+
+def test_people_and_their_log_go_along(
+    store: Repository, database_url: str, empty_database_url: str, tmp_path: Path
+) -> None:
+    event = new_event(store)
+    faces = crowd(store, event)
+    one, two = group(store, event, faces[0::3], faces[1::3])
+    first = name(store, one, "Ann")
+    second = merge(store, two, one)
+    with connected(database_url) as connection:
+        before = dump(connection)
+    store.undo(second)
+    backup(database_url, tmp_path / "saved")
+    restore(empty_database_url, tmp_path / "saved")
+    with (
+        connected(empty_database_url) as connection,
+        open_store(tmp_path, empty_database_url) as restored,
+    ):
+        revision = restored.faces_to_group(kind_of(event), DIMENSION).revision
+        restored.redo(second)
+        assert dump(connection) == before
+        # What is decided now is logged, numbered and newer than all.
+        assert restored.faces_to_group(kind_of(event), DIMENSION).revision > revision
+        assert name(restored, one, "Anna") == second + 1 == first + 2
+        restored.undo()
+        assert dump(connection) == before
+        assert [p.title for p in restored.people()] == ["Ann"]
 
 
 def test_into_a_database_that_was_only_set_up(

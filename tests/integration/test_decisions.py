@@ -15,7 +15,7 @@ from facefind.types import Event
 from tests.deciding import Chance, crowd, decided, dump, group, told
 from tests.stored import rows
 
-SEEDS = range(12)
+SEEDS = range(6)
 DECISIONS = 20
 LOG = """
     SELECT d, c FROM decisions d LEFT JOIN decision_changes c ON c.decision_id = d.id

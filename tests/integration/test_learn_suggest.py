@@ -16,10 +16,10 @@ from facefind.cli.context import App
 from facefind.cli.main import run
 from facefind.errors import UsageError
 from facefind.inference.pipeline import PIPELINES
-from facefind.learning import LearnReport, learn
+from facefind.people.learning import LearnReport, learn
+from facefind.people.suggestions import Suggestion, suggest
+from facefind.people.trial import try_settings
 from facefind.store.repository import Repository
-from facefind.suggestions import Suggestion, suggest
-from facefind.trial import try_settings
 from facefind.types import Box, Detection, Event, Face, FloatArray, Image, Quality
 from tests.stored import DIMENSION, JPEG, STAMP, digest, new_event, rows
 

@@ -35,6 +35,11 @@ _SCHEMA = """
     UNION ALL
     SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid), ''
     FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    UNION ALL
+    SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(oid), ''
+    FROM pg_trigger WHERE NOT tgisinternal
+    UNION ALL
+    SELECT 'view', '', viewname, definition, '' FROM pg_views WHERE schemaname = 'public'
     ORDER BY 1, 2, 3, 4
 """
 
@@ -66,6 +71,41 @@ def test_from_every_past_schema(
         event = new_event(store)
         assert put(store, event, "/a.jpg", 0.5)
         assert len(store.search(vector(0), [event])) == 1
+
+
+_OLD_FACES = """
+    INSERT INTO events (name, pipeline, fingerprint, dimension) VALUES
+        ('party', 'one', 'w', 3), ('copy', 'one', 'w', 3);
+    INSERT INTO events (name, pipeline, fingerprint, dimension, replaces)
+    VALUES ('party', 'two', 'w', 3, 1);
+    INSERT INTO photos (sha256, size_bytes)
+    SELECT sha256(n::text::bytea), 1 FROM generate_series(1, 3) n;
+    INSERT INTO event_photos (event_id, photo_id, state)
+    VALUES (1, 1, 'done'), (1, 2, 'done'), (2, 1, 'done'), (3, 1, 'done');
+    INSERT INTO faces
+        (event_photo_id, event_id, pipeline, dimension, x, y, w, h, score, lot, embedding)
+    SELECT content, event, pipeline, 3, x, 1.5, 2, 2, 1, 0, '[1,2,3]'
+    FROM (VALUES (1, 1, 'one', 10), (1, 1, 'one', 10), (1, 1, 'one', 50), (2, 1, 'one', 10),
+                 (3, 2, 'one', 10), (3, 2, 'one', 10.5), (4, 3, 'two', 10))
+         AS old (content, event, pipeline, x)
+"""
+
+
+def test_faces_of_before_there_were_sightings(empty_database_url: str, tmp_path: Path) -> None:
+    assert len(migrated(empty_database_url, KNOWN[:8])) == 8
+    with connected(empty_database_url) as connection:
+        rows(connection, _OLD_FACES)
+        migrated(empty_database_url, KNOWN)
+        # The two of one event and one box are two; the other event's is the first of them.
+        assert rows(connection, "SELECT id, sighting_id FROM faces ORDER BY id") == [
+            (1, 1), (2, 2), (3, 4), (4, 5), (5, 1), (6, 3)
+        ]  # fmt: skip
+        placed = "SELECT photo_id, x FROM sightings ORDER BY id"
+        assert rows(connection, placed) == [(1, 10), (1, 10), (1, 10.5), (1, 50), (2, 10)]
+        assert rows(connection, "SELECT name FROM events ORDER BY id") == [("party",), ("copy",)]
+    with open_store(tmp_path, empty_database_url) as store:
+        assert put(store, new_event(store, "new"), "/a.jpg", 0.5)
+        assert [face.sighting for face in store.seen_faces()] == [6]
 
 
 def test_asking_what_is_pending_writes_nothing(empty_database_url: str) -> None:

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from facefind import grouped, people
+from facefind import people
 from facefind.cli.context import App
 from facefind.cli.main import run
 from facefind.errors import StoreError, UsageError
 from facefind.inference.pipeline import PIPELINES
+from facefind.people import groups as grouped
 from facefind.store.opening import open_store
 from facefind.store.repository import Repository
 from facefind.types import Box, Detection, Event, Face, FloatArray, Image

@@ -14,9 +14,9 @@ import pytest
 from facefind.cli.main import run
 from facefind.images import decode, stamp
 from facefind.people import name_person
-from facefind.regions import NamedRegion, from_xmp, to_xmp
 from facefind.store.repository import Repository
 from facefind.types import Box, Detection, Event, Face
+from facefind.xmp.regions import NamedRegion, from_xmp, to_xmp
 from tests.deciding import dump, group
 from tests.pictures import encode, exif_with, quarters
 from tests.stored import digest, vector

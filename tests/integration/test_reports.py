@@ -116,18 +116,21 @@ def test_forgetting_in_one_event_only(store: Repository, event: Event) -> None:
     assert found(store, other) == []
 
 
-def test_what_was_decided_goes_with_the_face_and_the_person_stays(
+def test_what_was_decided_goes_with_the_photo_and_the_person_stays(
     store: Repository, event: Event, sql: Any
 ) -> None:
     put(store, event, "/a.jpg", 0.1)
-    rows(sql, "INSERT INTO people (name) VALUES ('Ann')")
-    rows(
-        sql,
-        "INSERT INTO face_person SELECT faces.id, people.id, 'user' FROM faces, people",
-    )
+    put(store, new_event(store, "copy"), "/b.jpg", 0.1, content="/a.jpg")
+    ((sighting,),) = rows(sql, "SELECT id FROM sightings")
+    with store.deciding("confirm") as draft:
+        draft.assign(draft.create("Ann", "ann"), [sighting], confirmed=True)
+        draft.reject(draft.create("Ben", "ben"), [sighting])
     store.forget_paths([b"/a.jpg"], event)
-    assert rows(sql, "SELECT count(*) FROM face_person") == [(0,)]
-    assert rows(sql, "SELECT name FROM people") == [("Ann",)]
+    assert rows(sql, "SELECT decided_by FROM sighting_person") == [("user",)]
+    store.forget_paths([b"/b.jpg"], None)
+    for table in ("sightings", "sighting_person", "rejections"):
+        assert rows(sql, f"SELECT count(*) FROM {table}") == [(0,)]
+    assert rows(sql, "SELECT name FROM people ORDER BY 1") == [("Ann",), ("Ben",)]
 
 
 def test_everything_is_there_for_the_next_program(

@@ -11,7 +11,7 @@ import pytest
 
 from facefind.answers import Answer, photos_of_person, photos_together
 from facefind.matching import load_calibration
-from facefind.naming import find_person
+from facefind.people.naming import find_person
 from facefind.recognising import recognise
 from facefind.search import Gallery, Probe, Scope, reach_of
 from facefind.store.repository import Repository

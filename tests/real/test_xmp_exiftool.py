@@ -14,11 +14,11 @@ import pillow_heif
 import pytest
 
 from facefind.errors import UsageError
-from facefind.exchange import read_names
-from facefind.exporting import PhotoOfPeople, export
 from facefind.images import decode, read_metadata
-from facefind.regions import NamedRegion, from_xmp, merged, to_xmp
 from facefind.types import Box
+from facefind.xmp.exchange import read_names
+from facefind.xmp.exporting import PhotoOfPeople, export
+from facefind.xmp.regions import NamedRegion, from_xmp, merged, to_xmp
 from tests.pictures import encode, exif_with
 
 pytestmark = pytest.mark.skipif(

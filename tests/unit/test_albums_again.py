@@ -26,7 +26,7 @@ from facefind.albums import (
     people_albums,
     write_albums,
 )
-from facefind.albums.record import Record, read_record, settled, write_record
+from facefind.albums.record import Moving, Record, read_record, settled, write_record
 from facefind.errors import OutputError, UsageError
 from facefind.placing import Placed
 from tests.fakes import GREEN, RED, write_photo
@@ -276,7 +276,9 @@ def test_a_record_of_a_newer_program_is_refused(out: Path, store: PeopleStore) -
         {"files": {"a": {"source": "x", "mode": "burn"}}},
         {"files": {"a": {"source": "x\0", "mode": "link"}}},
         {"planned": {"..": {"source": "x", "mode": "copy"}}},
-        {"moving": ["Anna", ".."]},
+        {"moving": {"turned": "..", "steps": []}},
+        {"moving": {"turned": "x", "steps": [["Anna", "x", "../y"]]}},
+        {"moving": {"turned": "x", "steps": [["Anna"]]}},
         {"moving": ["Anna"]},
         {"files": None},
         {"places": []},
@@ -303,13 +305,29 @@ def test_what_was_planned_counts_as_far_as_it_was_done(out: Path) -> None:
     assert settled(out, read_record(out)).files == {"replaced": new, "not yet": old, "missing": new}
 
 
-@pytest.mark.parametrize(("there", "place"), [("Anna", "Anna"), ("Anne", "Anne")])
-def test_a_move_that_was_begun_is_known_by_what_is_there(out: Path, there: str, place: str) -> None:
-    (out / there).mkdir(parents=True)
+@pytest.mark.parametrize(
+    ("there", "anna", "bob"),
+    [
+        (["Anna", "Bob"], "Anna", "Bob"),
+        (["aside 1", "Bob"], "aside 1", "Bob"),
+        (["aside 1", "aside 2"], "aside 1", "aside 2"),
+        (["aside 1", "aside 2", "turned"], "aside 1", "aside 2"),
+        (["Bob", "aside 2", "turned"], "Bob", "aside 2"),
+        (["Bob", "Anna", "turned"], "Bob", "Anna"),
+    ],
+)
+def test_wherever_a_swap_stopped_it_is_known_what_is_where(
+    out: Path, there: list[str], anna: str, bob: str
+) -> None:
+    for name in there:
+        (out / name).mkdir(parents=True)
     placed = Placed("x", "link")
-    record = Record({"Anna": "person 1"}, {"Anna/a": placed}, moving=("Anna", "Anne"))
-    found = settled(out, record)
-    assert found == Record({place: "person 1"}, {f"{place}/a": placed})
+    moving = Moving("turned", (("Anna", "aside 1", "Bob"), ("Bob", "aside 2", "Anna")))
+    places, files = {"Anna": "person 1", "Bob": "person 2"}, {"Anna/a": placed, "Bob/b": placed}
+    write_record(out, Record(places, files, moving=moving), Record())
+    assert settled(out, read_record(out)) == Record(
+        {anna: "person 1", bob: "person 2"}, {f"{anna}/a": placed, f"{bob}/b": placed}
+    )
 
 
 def test_two_runs_at_once_are_refused(out: Path, store: PeopleStore) -> None:
@@ -551,6 +569,18 @@ def test_photos_that_cannot_be_read_have_no_picture_and_are_tried_again(
     report = write(out, store, page=PAGE)
     assert report.page is not None
     assert (report.page.drawn, report.page.failed) == (1, ())
+
+
+def test_a_photo_that_cannot_be_read_any_more_loses_its_picture(
+    out: Path, store: PeopleStore, photos: list[Path]
+) -> None:
+    write(out, store, page=PAGE)
+    photos[3].write_bytes(photos[3].read_bytes()[:50])
+    os.utime(photos[3], (1, 1))
+    report = write(out, store, page=PAGE)
+    assert report.page is not None
+    assert report.page.failed == (photos[3],)
+    assert not (out / "thumbnails" / f"{photo_id(photos[3])}.jpg").exists()
 
 
 def test_without_a_page_there_is_none_left(out: Path, store: PeopleStore) -> None:

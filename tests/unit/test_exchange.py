@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from facefind.errors import OutputError, SetupError, UnreadablePhoto, UsageError
-from facefind.exchange import match, read_names
-from facefind.exporting import PhotoOfPeople, export
 from facefind.images import metadata_of, read_metadata
-from facefind.regions import NamedRegion, from_xmp, to_xmp
 from facefind.types import Box
+from facefind.xmp.exchange import match, read_names
+from facefind.xmp.exporting import PhotoOfPeople, export
+from facefind.xmp.regions import NamedRegion, from_xmp, to_xmp
 from tests.pictures import encode, exif_with, png, quarters
 
 SIZE = (64, 48)

@@ -157,6 +157,18 @@ def test_where_people_of_one_photo_are_alike_thresholds_fall() -> None:
     usual = linkage.Groups(faces(vectors, photos=photos), np.arange(24), SETTINGS)
     assert usual.reach == pytest.approx(SETTINGS.join + SETTINGS.gain)
     assert state.reach < usual.reach
+    one = np.ones(1, np.float32)
+    assert state.threshold(one, one) < usual.threshold(one, one) == pytest.approx(SETTINGS.join)
+
+
+def test_photos_that_show_people_several_times_do_not_make_them_strangers() -> None:
+    """Strips of a photo booth: four times the same person, some of them not very near."""
+    vectors, who = people(40, 4, spread=0.22, dimension=8)
+    state = linkage.Groups(faces(vectors, photos=who.tolist()), np.arange(160), SETTINGS)
+    distances = np.linalg.norm(vectors[::4] - vectors[1::4], axis=1)
+    assert (distances < SETTINGS.join).any()
+    assert ((SETTINGS.join < distances) & (distances < SETTINGS.strangers)).any()
+    assert state.reach == pytest.approx(SETTINGS.join + SETTINGS.gain)
 
 
 # --- what users decided --------------------------------------------------------------------------
@@ -222,6 +234,24 @@ def test_the_order_of_the_faces_does_not_matter(seed: int) -> None:
     for _ in range(3):
         order = random.permutation(count)
         assert alike(group(shuffled(some, order), SETTINGS), expected[order])
+
+
+def test_of_two_faces_that_are_as_near_the_same_joins_in_any_order() -> None:
+    """In each triple the middle face is as near to one side as to the other, to the last bit."""
+    near, side = np.sqrt(1 - 0.0392), np.sqrt(0.0392)
+    vectors = np.zeros((60, 60), np.float32)
+    for first in range(0, 60, 3):
+        vectors[first : first + 3, first : first + 3] = (
+            (near, side, 0),
+            (near, 0, side),
+            (near, -side, 0),
+        )
+    some, settings = faces(vectors), replace(SETTINGS, gain=0.0)
+    expected = group(some, settings)
+    assert np.bincount(expected).tolist() == [2] * 20 + [1] * 20
+    orders = [np.random.RandomState(seed).permutation(60) for seed in range(5)]
+    again = [alike(group(shuffled(some, order), settings), expected[order]) for order in orders]
+    assert again == [True] * 5
 
 
 def test_equal_questions_get_equal_answers() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from facefind.errors import UsageError
-from facefind.lessons import Lesson, Refused, agreeing, find_pupils, read_lesson, read_names
+from facefind.people.lessons import Lesson, Refused, agreeing, find_pupils, read_lesson, read_names
 from facefind.portraits import Portrait
 from facefind.types import Box, Face, Image, Quality
 from tests.fakes import BLUE, GREEN, GREY, RED, ColourFinder, write_photo

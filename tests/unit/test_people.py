@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from facefind import grouped, people
+from facefind import people
 from facefind.errors import StoreError, UsageError
-from facefind.grouped import planned, settings_for
 from facefind.grouping import Faces
-from facefind.naming import checked_name, find_person, name_key
-from facefind.parting import two_parts
+from facefind.people import groups as grouped
+from facefind.people.groups import planned, settings_for
+from facefind.people.naming import checked_name, find_person, name_key
+from facefind.people.parting import two_parts
 from facefind.store.records import Grouping, Kind, LearntPortrait, Membership, Person, ToGroup
 from facefind.types import Event
 

@@ -18,8 +18,8 @@ from facefind import images
 from facefind.cli.context import App
 from facefind.cli.main import run
 from facefind.cli.people_command import SUBCOMMANDS
-from facefind.contact import MOST, Labelled, write_sheet
 from facefind.errors import UsageError
+from facefind.people.contact_sheet import MOST, Labelled, write_sheet
 from facefind.store.records import Decision, SeenFace
 from facefind.types import Box
 from tests.fakes import BLUE, RED, write_photo
@@ -205,7 +205,7 @@ def test_sheets_never_replace_a_photo_and_are_never_empty(tmp_path: Any) -> None
 
 
 def test_very_many_faces_are_cut_short(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("facefind.contact.MOST", 3)
+    monkeypatch.setattr("facefind.people.contact_sheet.MOST", 3)
     photo = write_photo(tmp_path / "a.png", RED)
     faces = [Labelled(seen(n, photo), f"face {n}") for n in range(5)]
     assert write_sheet(tmp_path / "sheet.jpg", "Anna", faces).faces == 3

@@ -7,7 +7,8 @@ import pytest
 
 from facefind.errors import PhotoError
 from facefind.images import decode
-from facefind.regions import (
+from facefind.types import Box
+from facefind.xmp.regions import (
     NamedRegion,
     clean_name,
     from_picasa_ini,
@@ -17,7 +18,6 @@ from facefind.regions import (
     picasa_contacts,
     to_xmp,
 )
-from facefind.types import Box
 from tests.pictures import encode, exif_with
 
 RDF = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'

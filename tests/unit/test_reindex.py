@@ -20,8 +20,8 @@ from facefind.cli.main import run
 from facefind.errors import StoreError, UsageError
 from facefind.inference.pipeline import PIPELINES, resolve_settings
 from facefind.reindex import ReindexReport, chosen_settings, reindex, target_of
-from facefind.store.sightings import counterparts
 from facefind.store.records import EventSummary, Outstanding, Replaced, Succession
+from facefind.store.sightings import counterparts
 from facefind.types import Event, Face, SettingValue
 from tests.moving import NARROW, WIDE, FakePipeline, write_photos
 

@@ -17,7 +17,10 @@ STORE = Path(__file__).parent.parent.parent / "facefind" / "store"
 
 
 def test_there_are_query_files() -> None:
-    assert FILES == ["events", "forget", "photos", "reindex", "schema", "search"]
+    assert FILES == [
+        "deciding", "events", "forget", "people", "photos", "reindex", "schema", "search",
+        "sightings",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image as PillowImage
 
 from facefind.errors import UsageError
+from facefind.people.suggestion_sheet import describe, write_suggestions
+from facefind.people.suggestions import Suggestion, _by_gap, _Hint, _ranked
+from facefind.people.trial import _compared
 from facefind.store.records import Person, SeenFace
-from facefind.suggestion_sheet import describe, write_suggestions
-from facefind.suggestions import Suggestion, _by_gap, _Hint, _ranked
-from facefind.trial import _compared
 from facefind.types import Box
 from tests.fakes import RED, write_photo
 

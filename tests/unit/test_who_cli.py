@@ -309,7 +309,7 @@ def test_questions_that_make_no_sense_are_refused(
 def test_asking_by_name_imports_neither_models_nor_pictures() -> None:
     code = (
         "import sys; from facefind.cli import who_command, who_answer; "
-        "import facefind.answers, facefind.naming; "
+        "import facefind.answers, facefind.people.naming; "
         "assert who_command.PortraitOrName().convert('Ann', None, None) == 'Ann'; "
         "print(sorted({'cv2', 'onnxruntime', 'PIL'} & sys.modules.keys()))"
     )

@@ -15,14 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from facefind import regions as xmp
 from facefind.errors import OutputError, PhotoError, UsageError
-from facefind.exiftool import Exiftool
 from facefind.filenames import Taken, folded, split
 from facefind.folders import make_folder, not_written, whole
 from facefind.images import metadata_of, read_file
 from facefind.placing import is_there, place
-from facefind.regions import NamedRegion, same_place
+from facefind.xmp import regions as xmp
+from facefind.xmp.exiftool import Exiftool
+from facefind.xmp.regions import NamedRegion, same_place
 
 _PLAIN_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 

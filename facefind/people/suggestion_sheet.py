@@ -12,8 +12,8 @@ import numpy as np
 from facefind import images
 from facefind.errors import PhotoError, UsageError
 from facefind.folders import write_text
+from facefind.people.suggestions import SHOWN, Suggestion
 from facefind.store.records import SeenFace
-from facefind.suggestions import SHOWN, Suggestion
 from facefind.types import Image
 
 MOST = 250

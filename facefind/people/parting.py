@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facefind.errors import UsageError
-from facefind.grouped import kinds_of, settings_for
 from facefind.grouping import Faces, GroupingSettings, group
+from facefind.people.groups import kinds_of, settings_for
 from facefind.store.records import Kind, Person, SeenFace, ToGroup
 from facefind.types import Event
 

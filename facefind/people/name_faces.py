@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from facefind.drafting import (
+from facefind.people.drafting import (
     Conflict,
     Draft,
     NamedFaces,
@@ -15,7 +15,7 @@ from facefind.drafting import (
     known_faces,
     uncover,
 )
-from facefind.naming import checked_name, name_key
+from facefind.people.naming import checked_name, name_key
 from facefind.store.records import Membership, Person
 
 

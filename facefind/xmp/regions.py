@@ -21,10 +21,10 @@ Nothing here reads or writes files.
 
 from __future__ import annotations
 
-from facefind.regions.frames import Frame, NamedRegion, agreement, clean_name, same_place
-from facefind.regions.picasa import from_picasa_ini, picasa_contacts
-from facefind.regions.reading import from_xmp
-from facefind.regions.writing import TOOLKIT, is_own, merged, to_xmp
+from facefind.xmp.frames import Frame, NamedRegion, agreement, clean_name, same_place
+from facefind.xmp.picasa import from_picasa_ini, picasa_contacts
+from facefind.xmp.reading import from_xmp
+from facefind.xmp.writing import TOOLKIT, is_own, merged, to_xmp
 
 __all__ = [
     "TOOLKIT",

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facefind.errors import UsageError
-from facefind.grouped import kinds_of, planned, settings_for
 from facefind.grouping import GroupingSettings
+from facefind.people.groups import kinds_of, planned, settings_for
 from facefind.store.records import Kind, Person, SeenFace, ToGroup
 from facefind.types import Event
 

@@ -6,8 +6,8 @@ import math
 from typing import NamedTuple
 
 from facefind.errors import PhotoError
-from facefind.regions import xmp
-from facefind.regions.frames import (
+from facefind.xmp import packet
+from facefind.xmp.frames import (
     FACE,
     Area,
     Frame,
@@ -35,7 +35,7 @@ IGNORED = "ffffffffffffffff"
 class Item(NamedTuple):
     """An entry of a list of regions: where it is written, and what it says."""
 
-    element: xmp.Element
+    element: packet.Element
     name: str
     kind: str
     area: Area
@@ -53,12 +53,12 @@ def from_xmp(text: bytes, width: float, height: float, orientation: int) -> list
         orientation: The EXIF orientation of its stored picture, 1..8.
 
     Raises:
-        PhotoError: The XML is damaged or hostile (see `xmp.parse`), or its regions are of a picture
-            of another shape. The message is the reason alone.
+        PhotoError: The XML is damaged or hostile (see `packet.parse`), or its regions are of a
+            picture of another shape. The message is the reason alone.
     """
-    if xmp.is_blank(text):
+    if packet.is_blank(text):
         return []
-    frame, root = Frame(width, height, orientation), xmp.parse(text).root
+    frame, root = Frame(width, height, orientation), packet.parse(text).root
     found: list[NamedRegion] = []
     for items in (mwg_items(root, frame), mp_items(root)):
         named = [item for item in items if item.name and item.kind == FACE]
@@ -68,61 +68,61 @@ def from_xmp(text: bytes, width: float, height: float, orientation: int) -> list
     return found
 
 
-def mwg_items(root: xmp.Element, frame: Frame) -> list[Item]:
+def mwg_items(root: packet.Element, frame: Frame) -> list[Item]:
     """The entries of ``mwg-rs:Regions`` that have an area, of whatever kind."""
     found = []
-    for regions in root.find_all(xmp.q(MWG, "Regions")):
+    for regions in root.find_all(packet.q(MWG, "Regions")):
         size = _applied(regions) or frame.stored
-        for element in xmp.items(xmp.fields(regions).get(xmp.q(MWG, "RegionList"))):
-            facts = xmp.fields(element)
-            area = _mwg_area(facts.get(xmp.q(MWG, "Area")), size)
+        for element in packet.items(packet.fields(regions).get(packet.q(MWG, "RegionList"))):
+            facts = packet.fields(element)
+            area = _mwg_area(facts.get(packet.q(MWG, "Area")), size)
             if area is not None:
-                kind = clean_name(xmp.text(facts.get(xmp.q(MWG, "Type")))) or FACE
-                name = clean_name(xmp.text(facts.get(xmp.q(MWG, "Name"))))
+                kind = clean_name(packet.text(facts.get(packet.q(MWG, "Type")))) or FACE
+                name = clean_name(packet.text(facts.get(packet.q(MWG, "Name"))))
                 found.append(Item(element, name, kind, area))
     return found
 
 
-def _mwg_area(field: xmp.Field | None, size: tuple[float, float]) -> Area | None:
+def _mwg_area(field: packet.Field | None, size: tuple[float, float]) -> Area | None:
     """A region's area; None for points and for what makes no sense."""
-    if not isinstance(field, xmp.Element):
+    if not isinstance(field, packet.Element):
         return None
-    facts = xmp.fields(field)
+    facts = packet.fields(field)
     width, height = size
-    x, y, w, h, diameter = (_number(facts.get(xmp.q(AREA, part))) for part in "xywhd")
+    x, y, w, h, diameter = (_number(facts.get(packet.q(AREA, part))) for part in "xywhd")
     if w is None and h is None and diameter is not None:
         # A circle's is a fraction of the shorter side.
         w, h = (diameter * min(size) / side for side in size)
-    if xmp.text(facts.get(xmp.q(AREA, "unit"))).strip() == "pixel":
+    if packet.text(facts.get(packet.q(AREA, "unit"))).strip() == "pixel":
         sides = (width, height, width, height)
         return sound(*(v and v / side for v, side in zip((x, y, w, h), sides, strict=True)))
     return sound(x, y, w, h)
 
 
-def mp_items(root: xmp.Element) -> list[Item]:
+def mp_items(root: packet.Element) -> list[Item]:
     """The entries of ``MP:RegionInfo`` that have an area."""
     found = []
-    for regions in root.find_all(xmp.q(MPRI, "Regions")):
-        for element in xmp.items(regions):
-            facts = xmp.fields(element)
-            parts = xmp.text(facts.get(xmp.q(MPREG, "Rectangle"))).split(",")
-            name = clean_name(xmp.text(facts.get(xmp.q(MPREG, "PersonDisplayName"))))
+    for regions in root.find_all(packet.q(MPRI, "Regions")):
+        for element in packet.items(regions):
+            facts = packet.fields(element)
+            parts = packet.text(facts.get(packet.q(MPREG, "Rectangle"))).split(",")
+            name = clean_name(packet.text(facts.get(packet.q(MPREG, "PersonDisplayName"))))
             area = from_corner(*map(_number, parts)) if len(parts) == 4 else None
             if area is not None:
                 found.append(Item(element, "" if name == IGNORED else name, FACE, area))
     return found
 
 
-def _number(field: xmp.Field | None) -> float | None:
+def _number(field: packet.Field | None) -> float | None:
     """A finite number; programs in some languages write a comma for the point."""
     try:
-        value = float(xmp.text(field).strip().replace(",", "."))
+        value = float(packet.text(field).strip().replace(",", "."))
     except ValueError:
         return None
     return value if math.isfinite(value) else None
 
 
-def orientation_of(root: xmp.Element, frame: Frame) -> int:
+def orientation_of(root: packet.Element, frame: Frame) -> int:
     """Which orientation makes a packet's regions upright.
 
     Raises:
@@ -130,7 +130,7 @@ def orientation_of(root: xmp.Element, frame: Frame) -> int:
             since, by a program that knows no regions.
     """
     sizes = [
-        size for regions in root.find_all(xmp.q(MWG, "Regions")) if (size := _applied(regions))
+        size for regions in root.find_all(packet.q(MWG, "Regions")) if (size := _applied(regions))
     ]
     if not sizes:
         return frame.orientation
@@ -144,11 +144,11 @@ def orientation_of(root: xmp.Element, frame: Frame) -> int:
     )
 
 
-def _applied(regions: xmp.Element) -> tuple[float, float] | None:
+def _applied(regions: packet.Element) -> tuple[float, float] | None:
     """The size, in pixels, of the picture that the regions were meant for."""
-    dimensions = xmp.fields(regions).get(xmp.q(MWG, "AppliedToDimensions"))
-    if not isinstance(dimensions, xmp.Element):
+    dimensions = packet.fields(regions).get(packet.q(MWG, "AppliedToDimensions"))
+    if not isinstance(dimensions, packet.Element):
         return None
-    found = xmp.fields(dimensions)
-    width, height = (_number(found.get(xmp.q(DIMENSIONS, side))) for side in "wh")
+    found = packet.fields(dimensions)
+    width, height = (_number(found.get(packet.q(DIMENSIONS, side))) for side in "wh")
     return (width, height) if width and height and width > 0 and height > 0 else None

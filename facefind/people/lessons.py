@@ -17,7 +17,7 @@ from facefind import images
 from facefind.errors import NoFaceInPortrait, PhotoError, UsageError
 from facefind.inference.protocols import FaceFinder
 from facefind.inference.quality import HARDLY_KNOWN, LOW_QUALITY
-from facefind.naming import checked_name, name_key
+from facefind.people.naming import checked_name, name_key
 from facefind.portrait_folder import portrait_sets
 from facefind.portraits import Portrait, read_portrait
 from facefind.types import Face, Image

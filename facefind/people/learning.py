@@ -14,17 +14,25 @@ from typing import Protocol
 
 import numpy as np
 
-from facefind.apart import split_pairs
 from facefind.binding import Load, pipeline_of
-from facefind.drafting import describe
-from facefind.enrolling import DecidingStore, Learnt, enrol
 from facefind.errors import UsageError
-from facefind.grouped import settings_for
 from facefind.inference.quality import LOW_QUALITY
-from facefind.lessons import FAR_APART, Lesson, Pupil, Refused, agreeing, find_pupils, read_lesson
-from facefind.likeness import Fit, FitStore, Taught, View, portraits
 from facefind.matching import load_calibration
-from facefind.naming import name_key
+from facefind.people.apart import split_pairs
+from facefind.people.drafting import describe
+from facefind.people.enrolling import DecidingStore, Learnt, enrol
+from facefind.people.groups import settings_for
+from facefind.people.lessons import (
+    FAR_APART,
+    Lesson,
+    Pupil,
+    Refused,
+    agreeing,
+    find_pupils,
+    read_lesson,
+)
+from facefind.people.likeness import Fit, FitStore, Taught, View, portraits
+from facefind.people.naming import name_key
 from facefind.search import Gallery, Scope, SearchStore, combine, reach_of
 from facefind.store.records import Decision, Kind, KnownPortrait
 from facefind.types import Event, FloatArray
@@ -79,7 +87,7 @@ def learn(
         folder: One picture or sub-folder for each person, named after them.
         events: Whose people are named.
         load: Gives a pipeline.
-        names: As of `facefind.lessons.find_pupils`.
+        names: As of `facefind.people.lessons.find_pupils`.
         dry_run: Decide nothing, only tell.
         progress: Wraps the list of pictures, as tqdm does.
 

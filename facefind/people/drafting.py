@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from facefind.errors import UsageError
-from facefind.naming import LARGEST_NUMBER, PeopleList
+from facefind.people.naming import LARGEST_NUMBER, PeopleList
 from facefind.store.records import Membership, Person
 
 _NUMBERS = "facefind people show WHO lists the numbers of faces."

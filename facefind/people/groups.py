@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from facefind.errors import StoreError
 from facefind.grouping import Faces, GroupingSettings, group, load_grouping
-from facefind.seeds import with_looks
+from facefind.people.looks import with_looks
 from facefind.store.records import Grouping, Kind, ToGroup
 from facefind.types import Event
 

@@ -7,9 +7,9 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from facefind.regions import xmp
-from facefind.regions.frames import Area, Frame, NamedRegion, clean_name, from_corner, upright
-from facefind.regions.reading import IGNORED
+from facefind.xmp import packet
+from facefind.xmp.frames import Area, Frame, NamedRegion, clean_name, from_corner, upright
+from facefind.xmp.reading import IGNORED
 
 _SECTION = re.compile(r"\s*\[(.+)\]\s*")
 _FACE = re.compile(r"rect64\(([0-9a-f]{1,16})\),([0-9a-f]{1,16})", re.IGNORECASE)
@@ -56,9 +56,9 @@ def picasa_contacts(text: bytes) -> dict[str, str]:
     """Names by number from Picasa's ``contacts.xml``.
 
     Raises:
-        PhotoError: As `xmp.parse`.
+        PhotoError: As `packet.parse`.
     """
-    contacts = xmp.parse(text).root.find_all("contact")
+    contacts = packet.parse(text).root.find_all("contact")
     facts = [contact.attributes for contact in contacts]
     return {fact["id"]: clean_name(fact["name"]) for fact in facts if {"id", "name"} <= fact.keys()}
 

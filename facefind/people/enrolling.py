@@ -1,4 +1,4 @@
-"""What a portrait that fits changes in the library: one pupil of `facefind.learning` at a time."""
+"""What a portrait that fits changes in the library: one pupil of `people.learning` at a time."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
-from facefind import drafting
-from facefind.drafting import faces_phrase
-from facefind.lessons import Lesson
-from facefind.naming import name_key
+from facefind.people import drafting
+from facefind.people.drafting import faces_phrase
+from facefind.people.lessons import Lesson
+from facefind.people.naming import name_key
 from facefind.store.records import Kind, Person
 from facefind.types import FloatArray
 

@@ -10,8 +10,8 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from facefind.errors import PhotoError
-from facefind.regions import xmp
-from facefind.regions.frames import (
+from facefind.xmp import packet
+from facefind.xmp.frames import (
     FACE,
     Area,
     Frame,
@@ -21,7 +21,7 @@ from facefind.regions.frames import (
     stored,
     upright,
 )
-from facefind.regions.reading import (
+from facefind.xmp.reading import (
     AREA,
     DIMENSIONS,
     MP,
@@ -39,7 +39,7 @@ TOOLKIT = "facefind"
 
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _NAMESPACES = (
-    ("rdf", xmp.RDF),
+    ("rdf", packet.RDF),
     ("mwg-rs", MWG),
     ("stArea", AREA),
     ("stDim", DIMENSIONS),
@@ -49,7 +49,7 @@ _NAMESPACES = (
     ("Iptc4xmpExt", IPTC),
 )
 _DECLARED = "".join(f'\n   xmlns:{prefix}="{uri}"' for prefix, uri in _NAMESPACES)
-_PEOPLE = xmp.q(IPTC, "PersonInImage")
+_PEOPLE = packet.q(IPTC, "PersonInImage")
 _RESOURCE = 'rdf:parseType="Resource"'
 
 Edit = tuple[int, int, str]
@@ -75,7 +75,7 @@ def to_xmp(regions: Sequence[NamedRegion], width: float, height: float, orientat
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
         f'<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="{TOOLKIT}">\n'
-        f'<rdf:RDF xmlns:rdf="{xmp.RDF}">\n'
+        f'<rdf:RDF xmlns:rdf="{packet.RDF}">\n'
         f"{_description(placed, frame, (MWG, MP, IPTC))}"
         "</rdf:RDF>\n</x:xmpmeta>\n"
         '<?xpacket end="w"?>\n'
@@ -86,9 +86,9 @@ def is_own(data: bytes) -> bool:
     """Whether a packet was written by facefind and not touched by another program since.
 
     Raises:
-        PhotoError: As `xmp.parse`.
+        PhotoError: As `packet.parse`.
     """
-    return xmp.parse(data).toolkit.startswith(TOOLKIT)
+    return packet.parse(data).toolkit.startswith(TOOLKIT)
 
 
 def merged(
@@ -110,7 +110,7 @@ def merged(
         PhotoError: The packet is damaged, its regions are of a picture of another shape, or it is
             so unusual that adding could harm it. The message is the reason alone.
     """
-    document, frame = xmp.parse(existing), Frame(width, height, orientation)
+    document, frame = packet.parse(existing), Frame(width, height, orientation)
     turned = orientation_of(document.root, frame)
     placed = _placed(regions, frame, turned)
     replaced, kept = _sorted_out(document.root, frame, turned, placed)
@@ -130,7 +130,7 @@ def merged(
     if missing:
         at = _end_of_descriptions(document)
         edits.append((at, at, _description(placed, frame, missing)))
-    return xmp.spliced(document.source, edits)
+    return packet.spliced(document.source, edits)
 
 
 def _placed(regions: Sequence[NamedRegion], frame: Frame, orientation: int) -> list[_Placed]:
@@ -170,7 +170,7 @@ def _items(namespace: str, placed: Sequence[_Placed], known: Collection[str] = (
     """The entries for one of the three lists; of names alone, only those not yet known."""
     if namespace == IPTC:
         names = dict.fromkeys(item.name for item in placed)
-        return [_item(xmp.escaped(name)) for name in names if name not in known]
+        return [_item(packet.escaped(name)) for name in names if name not in known]
     write = _mwg_item if namespace == MWG else _mp_item
     return [write(item) for item in placed]
 
@@ -182,8 +182,8 @@ def _item(content: str, attributes: str = "") -> str:
 def _mwg_item(item: _Placed) -> str:
     x, y, w, h = map(_fraction, item.area)
     return _item(
-        f"\n     <mwg-rs:Name>{xmp.escaped(item.name)}</mwg-rs:Name>\n"
-        f"     <mwg-rs:Type>{xmp.escaped(item.kind)}</mwg-rs:Type>\n"
+        f"\n     <mwg-rs:Name>{packet.escaped(item.name)}</mwg-rs:Name>\n"
+        f"     <mwg-rs:Type>{packet.escaped(item.kind)}</mwg-rs:Type>\n"
         f'     <mwg-rs:Area stArea:x="{x}" stArea:y="{y}" stArea:w="{w}" stArea:h="{h}"'
         ' stArea:unit="normalized"/>\n    ',
         f" {_RESOURCE}",
@@ -194,7 +194,7 @@ def _mp_item(item: _Placed) -> str:
     x, y, w, h = item.area
     corner = ", ".join(map(_fraction, (x - w / 2, y - h / 2, w, h)))
     return _item(
-        f"\n     <MPReg:PersonDisplayName>{xmp.escaped(item.name)}</MPReg:PersonDisplayName>\n"
+        f"\n     <MPReg:PersonDisplayName>{packet.escaped(item.name)}</MPReg:PersonDisplayName>\n"
         f"     <MPReg:Rectangle>{corner}</MPReg:Rectangle>\n    ",
         f" {_RESOURCE}",
     )
@@ -209,7 +209,7 @@ def _fraction(value: float) -> str:
 
 
 def _sorted_out(
-    root: xmp.Element, frame: Frame, orientation: int, placed: Sequence[_Placed]
+    root: packet.Element, frame: Frame, orientation: int, placed: Sequence[_Placed]
 ) -> tuple[list[Item], list[Item]]:
     """The entries that the new ones replace, and those that stay."""
     new = [upright(item.area, frame, orientation) for item in placed]
@@ -223,43 +223,43 @@ def _sorted_out(
 
 
 def _fewer_names(
-    root: xmp.Element, replaced: Sequence[Item], staying: Collection[str]
+    root: packet.Element, replaced: Sequence[Item], staying: Collection[str]
 ) -> list[Edit]:
     """What takes the names of replaced faces, unless they stay elsewhere, off the list of names."""
     gone = {item.name for item in replaced} - set(staying)
-    names = [name for list_ in root.find_all(_PEOPLE) for name in xmp.items(list_)]
-    return [(name.start, name.end, "") for name in names if clean_name(xmp.text(name)) in gone]
+    names = [name for list_ in root.find_all(_PEOPLE) for name in packet.items(list_)]
+    return [(name.start, name.end, "") for name in names if clean_name(packet.text(name)) in gone]
 
 
-def _lists(root: xmp.Element) -> dict[str, tuple[bool, list[xmp.Element]]]:
+def _lists(root: packet.Element) -> dict[str, tuple[bool, list[packet.Element]]]:
     """For each of the three lists: whether there is anything of it, and what holds its entries."""
-    regions = list(root.find_all(xmp.q(MWG, "Regions")))
-    mwg = [xmp.fields(element).get(xmp.q(MWG, "RegionList")) for element in regions]
-    mp = list(root.find_all(xmp.q(MPRI, "Regions")))
+    regions = list(root.find_all(packet.q(MWG, "Regions")))
+    mwg = [packet.fields(element).get(packet.q(MWG, "RegionList")) for element in regions]
+    mp = list(root.find_all(packet.q(MPRI, "Regions")))
     people = list(root.find_all(_PEOPLE))
     return {
-        MWG: (bool(regions), [bag for list_ in mwg if (bag := xmp.container(list_))]),
+        MWG: (bool(regions), [bag for list_ in mwg if (bag := packet.container(list_))]),
         MP: (
-            any(root.find_all(xmp.q(MP, "RegionInfo"))),
-            [bag for list_ in mp if (bag := xmp.container(list_))],
+            any(root.find_all(packet.q(MP, "RegionInfo"))),
+            [bag for list_ in mp if (bag := packet.container(list_))],
         ),
-        IPTC: (bool(people), [bag for list_ in people if (bag := xmp.container(list_))]),
+        IPTC: (bool(people), [bag for list_ in people if (bag := packet.container(list_))]),
     }
 
 
-def _texts(holder: xmp.Element) -> set[str]:
-    return {clean_name(xmp.text(child)) for child in holder.children}
+def _texts(holder: packet.Element) -> set[str]:
+    return {clean_name(packet.text(child)) for child in holder.children}
 
 
-def _addition(holder: xmp.Element, items: Sequence[str]) -> Edit:
+def _addition(holder: packet.Element, items: Sequence[str]) -> Edit:
     """Entries added at the end of a list, whatever prefixes are in use there."""
     new = "".join(item.replace("<rdf:li", f"<rdf:li{_DECLARED}", 1) for item in items)
     if holder.close is not None:
         return (holder.close, holder.close, new)
-    return (holder.start, holder.end, f'<rdf:Bag xmlns:rdf="{xmp.RDF}">\n{new}</rdf:Bag>')
+    return (holder.start, holder.end, f'<rdf:Bag xmlns:rdf="{packet.RDF}">\n{new}</rdf:Bag>')
 
 
-def _end_of_descriptions(document: xmp.Document) -> int:
+def _end_of_descriptions(document: packet.Document) -> int:
     if document.rdf is None or document.rdf.close is None:
         raise PhotoError("it has no descriptions that facefind could add to")
     return document.rdf.close

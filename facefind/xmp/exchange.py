@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from facefind import regions as xmp
 from facefind.errors import PhotoError
 from facefind.images import Metadata, metadata_of, read_file, read_photo
-from facefind.regions import NamedRegion, agreement, same_place
 from facefind.types import Box
+from facefind.xmp import regions as xmp
+from facefind.xmp.regions import NamedRegion, agreement, same_place
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def read_names(
         photo: A picture file.
         size: Width and height, upright, of the photo as it was searched for faces. Without it they
             are read from the file, for which a camera raw file must be developed.
-        contacts: See `facefind.regions.from_picasa_ini`.
+        contacts: See `facefind.xmp.regions.from_picasa_ini`.
         on_error: Called with the file and a plain reason for each source that cannot be read;
             without it they are logged as warnings. The other sources still count.
 

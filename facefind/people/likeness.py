@@ -16,15 +16,15 @@ from typing import Protocol
 
 import numpy as np
 
-from facefind.enrolling import Enrolment, Note, few_fit
 from facefind.errors import StoreError
-from facefind.grouped import asked
 from facefind.grouping import Faces, GroupingSettings, near_joins
 from facefind.inference.pipeline import Pipeline
 from facefind.inference.quality import HARDLY_KNOWN
-from facefind.lessons import Lesson
 from facefind.matching import Calibration
-from facefind.naming import name_key
+from facefind.people.enrolling import Enrolment, Note, few_fit
+from facefind.people.groups import asked
+from facefind.people.lessons import Lesson
+from facefind.people.naming import name_key
 from facefind.portraits import Portrait
 from facefind.search import Gallery, Reach, combine, likeliest_first
 from facefind.store.records import Kind, Membership, Person, SeenFace, ToGroup

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from facefind.errors import PhotoError, UsageError
-from facefind.exchange import match, read_names
-from facefind.exporting import PhotoOfPeople
 from facefind.images import discover, metadata_of
 from facefind.ingest import path_key, resolved
-from facefind.naming import checked_name, name_key
-from facefind.regions import NamedRegion
+from facefind.people.naming import checked_name, name_key
 from facefind.store.records import Person, PhotoPlace, SeenFace
+from facefind.xmp.exchange import match, read_names
+from facefind.xmp.exporting import PhotoOfPeople
+from facefind.xmp.regions import NamedRegion
 
 Wrap = Callable[[Iterable[PhotoPlace]], Iterable[PhotoPlace]]
 Problem = tuple[Path, str]
@@ -84,7 +84,7 @@ def find_names(
 
     Args:
         paths: Photos, or folders of photos.
-        contacts: See `facefind.regions.from_picasa_ini`.
+        contacts: See `facefind.xmp.regions.from_picasa_ini`.
         wrap: Shows progress.
 
     Raises:

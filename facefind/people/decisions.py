@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from facefind.drafting import (
-    Conflict,
+from facefind.errors import UsageError
+from facefind.people.drafting import (
     Done,
     Draft,
-    NamedFaces,
     PeopleStore,
     describe,
     faces_phrase,
@@ -21,10 +20,7 @@ from facefind.drafting import (
     still,
     uncover,
 )
-from facefind.errors import UsageError
-from facefind.grouped import GroupReport, group_people, kinds_of
-from facefind.name_faces import name_faces
-from facefind.naming import (
+from facefind.people.naming import (
     checked_name,
     find_person,
     free_name,
@@ -32,29 +28,6 @@ from facefind.naming import (
     refuse_taken,
 )
 from facefind.store.records import Membership, Person
-
-__all__ = [
-    "Conflict",
-    "Done",
-    "GroupReport",
-    "NamedFaces",
-    "checked_name",
-    "confirm",
-    "cover",
-    "delete",
-    "find_person",
-    "group_people",
-    "hide",
-    "hide_unnamed",
-    "kinds_of",
-    "merge",
-    "name_faces",
-    "name_key",
-    "name_person",
-    "reject",
-    "split",
-    "unhide",
-]
 
 
 def name_person(store: PeopleStore, reference: str, name: str, *, another: bool = False) -> Done:

@@ -21,11 +21,11 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from facefind.apart import split_pairs
-from facefind.grouped import asked, kinds_of, settings_for
 from facefind.grouping import Faces, GroupingSettings, misfits, near_joins
 from facefind.inference.quality import HARDLY_KNOWN
 from facefind.matching import Calibration, Candidates, each_person_once, load_calibration, rescore
+from facefind.people.apart import split_pairs
+from facefind.people.groups import asked, kinds_of, settings_for
 from facefind.search import COHORT
 from facefind.store.records import Decision, Kind, Person, SeenFace, ToGroup
 from facefind.types import Event, FloatArray

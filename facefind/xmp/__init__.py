@@ -1,0 +1,1 @@
+"""Names and faces exchanged with other photo programs."""
