@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from facefind import grouping
 from facefind.grouping import Faces, GroupingSettings
-from facefind.neighbours import near_pairs
+from facefind.grouping.neighbours import near_pairs
 from facefind.types import FloatArray
 from scripts.evaluation.drawn_events import People
 

@@ -10,9 +10,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facefind import linkage, neighbours
 from facefind.errors import UsageError
-from facefind.grouping import Faces, GroupingSettings, group, load_grouping, misfits, near_joins
+from facefind.grouping import (
+    Faces,
+    GroupingSettings,
+    group,
+    linkage,
+    load_grouping,
+    misfits,
+    near_joins,
+    neighbours,
+)
 
 SETTINGS = GroupingSettings(
     join=0.3,

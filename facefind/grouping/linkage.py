@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from facefind.grouping_settings import GroupingSettings
-from facefind.neighbours import near_pairs
+from facefind.grouping.neighbours import near_pairs
+from facefind.grouping.settings import GroupingSettings
 from facefind.types import FloatArray
 
 CHUNK = 16384
