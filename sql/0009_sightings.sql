@@ -33,7 +33,23 @@ INSERT INTO sightings (id, photo_id, x, y, w, h) OVERRIDING SYSTEM VALUE
 SELECT DISTINCT place, photo_id, x, y, w, h FROM placed;
 SELECT setval(pg_get_serial_sequence('sightings', 'id'), max(id)) FROM sightings;
 
+-- The indexes of vectors are built anew: to add every row to them again takes far longer.
+DROP INDEX faces_hnsw_dlib, faces_hnsw_clip, faces_hnsw_sface, faces_hnsw_arcface;
 ALTER TABLE faces ADD COLUMN sighting_id bigint REFERENCES sightings;
 UPDATE faces SET sighting_id = placed.place FROM placed WHERE placed.face = faces.id;
 ALTER TABLE faces ALTER COLUMN sighting_id SET NOT NULL;
 CREATE UNIQUE INDEX faces_sighting ON faces (sighting_id, event_photo_id);
+
+SET LOCAL maintenance_work_mem = '256MB';
+CREATE INDEX faces_hnsw_dlib ON faces
+    USING hnsw ((embedding::vector(128)) vector_l2_ops)
+    WHERE pipeline = 'dlib';
+CREATE INDEX faces_hnsw_clip ON faces
+    USING hnsw ((embedding::vector(768)) vector_l2_ops)
+    WHERE pipeline = 'clip';
+CREATE INDEX faces_hnsw_sface ON faces
+    USING hnsw ((embedding::vector(128)) vector_l2_ops)
+    WHERE pipeline = 'sface';
+CREATE INDEX faces_hnsw_arcface ON faces
+    USING hnsw ((embedding::vector(512)) vector_l2_ops)
+    WHERE pipeline = 'arcface';

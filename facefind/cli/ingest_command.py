@@ -151,3 +151,5 @@ def _print_summary(report: IngestReport, people: int | None) -> None:
     if report.faces and not report.interrupted:
         asked = printable(shlex.join(["--event", report.event]))
         click.echo(f"Next: facefind who PORTRAIT {asked}")
+        if people:
+            click.echo("      facefind people list, or facefind albums FOLDER")

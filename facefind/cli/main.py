@@ -66,8 +66,8 @@ def main() -> None:
     \b
     facefind ingest event_photos/     find every face
     facefind who slack_avatar.jpg     the photos that show this person
-    facefind albums albums/ --portraits portraits/
-                                      one folder per person
+    facefind albums albums/           one folder per person, and a page
+    facefind people list              who was found; name and correct them
     """
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+JOINERS = "\u200c\u200d"
+"""Characters that join or part the letters beside them, in Persian, in Hindi, in emoji."""
+
 LINE_SECONDS = 10.0
 """Seconds between two lines of progress where there is no terminal."""
 
@@ -37,7 +40,9 @@ def shown(path: Path | str) -> str:
 def printable(text: str) -> str:
     """Text, such as a name or a reason that holds one, as one line of printable characters."""
     plain = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in plain)
+    return "".join(
+        c if c.isprintable() or c in JOINERS else c.encode("unicode_escape").decode() for c in plain
+    )
 
 
 def _current_folder() -> Path | None:

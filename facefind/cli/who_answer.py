@@ -182,24 +182,24 @@ def _line(photo: Together) -> str:
 
 
 def _sentences(found: Found) -> list[str]:
-    where = f'in event "{printable(found.event)}"' if found.event else "in any event"
+    where = f' in event "{printable(found.event)}"' if found.event else ""
     if len(found.answers) > 1:
         return [_of_several(found, where)]
     if found.reach is None:
-        return [f"{_photos(found)} {where} {_shows(found)} {found.names}."]
+        return [f"{_photos(found)}{where} {_shows(found)} {found.names}."]
     if not found.photos:
-        return [" ".join([f"Nobody {where} is surely the person asked about.", *_advice(found)])]
+        return [" ".join([f"Nobody{where or ' in any event'} is surely the person asked about.", *_advice(found)])]
     columns = "L2 distance, photo"
     if found.together[0].faces[0].probability is not None:
         columns = "L2 distance, probability, photo"
-    told = f"{_photos(found)} {where}, nearest first ({columns})."
+    told = f"{_photos(found)}{where}, nearest first ({columns})."
     return [told, *filter(None, [_whose(found.answers[0]), _how_many_by_person(found)])]
 
 
 def _of_several(found: Found, where: str) -> str:
     everybody_known = all(answer.people for answer in found.answers)
     people = found.names if everybody_known else f"these {len(found.answers)} people"
-    return f"{_photos(found)} {where} {_shows(found)} {people} together."
+    return f"{_photos(found)}{where} {_shows(found)} {people} together."
 
 
 def _photos(found: Found) -> str:

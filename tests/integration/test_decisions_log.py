@@ -35,6 +35,8 @@ from tests.deciding import (
 )
 from tests.stored import DIMENSION, new_event, rows
 
+pytestmark = pytest.mark.every_server
+
 
 @pytest.fixture
 def people(store: Repository, event: Event) -> list[int]:

@@ -145,7 +145,9 @@ def test_a_face_is_told_as_search_tells_it(store: Repository) -> None:
     store.record_photo(event, b"/a.jpg", STAMP, digest("a"), info, two)
     near, far = store.faces_within(vector(0), [event], max_distance=1)
     assert [near.match] == store.search(vector(0), [event])
-    assert far.match == replace(near.match, distance=0.5, box=Box(5, 20, 30, 40))
+    assert far.match == replace(
+        near.match, distance=0.5, box=Box(5, 20, 30, 40), sighting=far.match.sighting
+    )
     np.testing.assert_array_equal([near.embedding, far.embedding], [vector(0.25), vector(0.5)])
 
 

@@ -204,7 +204,7 @@ def test_faces_said_to_be_somebody_elses_are_left_out_and_named(
 def test_a_name_asks_for_a_known_person(who: Callable[..., Result]) -> None:
     result = who("ann")
     assert (result.code, result.out) == (0, "/a.jpg\n/b.jpg\n/c.jpg\n")
-    assert result.err == "3 photos in any event show Ann.\n"
+    assert result.err == "3 photos show Ann.\n"
     answer = who("Person 001", "--json", "--limit", "1").json
     assert answer["person"]["id"] == 1
     (match,) = answer["matches"]
@@ -269,7 +269,7 @@ def test_photos_of_two_people_name_both_faces(who: Callable[..., Result], asked:
 def test_photos_of_two_people_as_text(who: Callable[..., Result]) -> None:
     result = who("--together", "Ann", "Person 2")
     assert result.out == "/b.jpg\n"
-    assert result.err == "1 photo in any event shows Ann and Person 002 together.\n"
+    assert result.err == "1 photo shows Ann and Person 002 together.\n"
 
 
 def test_the_less_sure_of_two_faces_is_told(who: Callable[..., Result], store: Store) -> None:
