@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,15 @@ def group(store: Repository, event: Event, *groups: list[int]) -> list[int]:
     made = store.put_groups(kind_of(event), revision, assigned, [], Grouping(1, 1))
     assert made is not None
     return [made[-1 - index] for index in range(len(groups))]
+
+
+def regroup(
+    store: Repository, event: Event, assigned: dict[int, int], released: Sequence[int] = ()
+) -> None:
+    """The machine changes its mind about these faces."""
+    revision = store.faces_to_group(kind_of(event), DIMENSION).revision
+    made = store.put_groups(kind_of(event), revision, assigned, released, Grouping(1, 1))
+    assert made == {}
 
 
 def dump(sql: Any) -> Dump:

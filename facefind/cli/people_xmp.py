@@ -201,8 +201,9 @@ def _tell_import(found: FoundNames, done: NamedFaces | None, *, dry_run: bool) -
         )
     people = len({named.name for named in found.faces.values()})
     if not found.faces:
-        click.echo(f"There are no names to read.{_unmatched(found)}")
-    elif dry_run or done is None:
+        click.echo(f"There are no names of faces.{_unmatched(found)}")
+        return
+    if dry_run or done is None:
         would = "would be named" if dry_run else "named"
         click.echo(
             f"{plural(len(found.faces), 'face')} of {plural(people, 'person')} {would}."

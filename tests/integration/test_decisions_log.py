@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 
 from facefind.errors import UsageError
 from facefind.store.opening import open_store
-from facefind.store.records import Grouping
 from facefind.store.repository import Repository
 from facefind.types import Event
 from tests.deciding import (
@@ -21,7 +19,6 @@ from tests.deciding import (
     dump,
     faces,
     group,
-    kind_of,
     made,
     members,
     merge,
@@ -30,10 +27,11 @@ from tests.deciding import (
     pinned,
     put_apart,
     refused,
+    regroup,
     reject,
     remove,
-)
-from tests.stored import DIMENSION, new_event, rows
+)  # fmt: skip
+from tests.stored import new_event, rows
 
 pytestmark = pytest.mark.every_server
 
@@ -263,14 +261,6 @@ def test_delete_then_grouping_then_undo(
     assert members(sql, other) != []
     store.undo(named)
     assert decided(sql) == {}
-
-
-def regroup(
-    store: Repository, event: Event, assigned: dict[int, int], released: Sequence[int] = ()
-) -> None:
-    revision = store.faces_to_group(kind_of(event), DIMENSION).revision
-    made = store.put_groups(kind_of(event), revision, assigned, released, Grouping(1, 1))
-    assert made == {}
 
 
 def test_people_whom_the_machine_dropped_come_back(

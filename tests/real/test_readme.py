@@ -71,9 +71,20 @@ def outputs(folder: Path) -> list[str]:
     ]
 
 
+VARYING = {
+    r"\d+\.\d+ s\b": "# s",
+    r"\d{4}-\d\d-\d\d \d\d:\d\d": "time",
+    r"\S+@\S+": "account",
+    r"\S*/portraits\b": "portraits",
+}
+"""What differs from run to run."""
+
+
 def comparable(text: str) -> str:
-    """Text without what differs from run to run: seconds, and numbers to be compared apart."""
-    return NUMBER.sub("#", re.sub(r"\d+\.\d+ s\b", "# s", text)).strip()
+    """Text without what differs from run to run, and with a sign for numbers to be compared."""
+    for pattern, sign in VARYING.items():
+        text = re.sub(pattern, sign, text)
+    return NUMBER.sub("#", text).strip()
 
 
 @pytest.mark.parametrize("number", range(len(examples())))
