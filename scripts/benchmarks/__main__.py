@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-COMMANDS = ("group",)
+COMMANDS = ("group", "group_stored")
 """Modules of this package; a docstring is the help."""
 
 
