@@ -8,13 +8,14 @@ import click
 
 from facefind.cli.context import App, facefind_command
 from facefind.cli.output import print_json
-from facefind.cli.people_params import NUMBER, say
+from facefind.cli.people_params import NUMBER, FaceNumber, say
 
 if TYPE_CHECKING:
     from facefind.people.parting import Parts
 
 who = click.argument("who", metavar="WHO")
 everybody = click.argument("everybody", nargs=-1, required=True, metavar="WHO...")
+these_faces = click.argument("faces", nargs=-1, required=True, type=FaceNumber(), metavar="FACE...")
 
 
 @facefind_command(name="name")
@@ -90,7 +91,7 @@ def _print_parts(parts: Parts) -> None:
 
 
 @facefind_command(name="reject")
-@click.argument("faces", nargs=-1, required=True, type=NUMBER, metavar="FACE...")
+@these_faces
 @who
 def reject_command(app: App, faces: tuple[int, ...], who: str) -> int:
     """Say that faces are not the person WHO; `facefind people show` gives their numbers.
@@ -104,10 +105,10 @@ def reject_command(app: App, faces: tuple[int, ...], who: str) -> int:
 
 
 @facefind_command(name="confirm")
+@these_faces
 @who
-@click.argument("faces", nargs=-1, required=True, type=NUMBER, metavar="FACE...")
 @click.option("--new", is_flag=True, help="Make the person, where nobody has the name WHO.")
-def confirm_command(app: App, who: str, faces: tuple[int, ...], new: bool) -> int:
+def confirm_command(app: App, faces: tuple[int, ...], who: str, new: bool) -> int:
     """Say that faces are the person WHO, whoever they were taken for.
 
     `facefind people show` gives their numbers. Other faces that fit come along when they are

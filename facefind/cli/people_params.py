@@ -20,6 +20,22 @@ if TYPE_CHECKING:
 NUMBER = click.IntRange(min=1, max=2**63 - 1)
 """The number of a face or of a decision."""
 
+
+class FaceNumber(click.ParamType):
+    """The number of a face, where the person comes after it; what is no number may be a name."""
+
+    name = "face"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number."""
+        try:
+            int(value)
+        except ValueError:
+            self.fail(f"{value!r} is no face number; the person comes last.", param, ctx)
+        number: int = NUMBER.convert(value, param, ctx)
+        return number
+
+
 sheet_option = click.option(
     "--sheet",
     type=click.Path(dir_okay=False, path_type=Path),

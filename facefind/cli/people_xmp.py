@@ -14,7 +14,7 @@ from facefind.cli.params import EXISTING, FILE, event_option
 from facefind.cli.people_params import chosen_events
 
 if TYPE_CHECKING:
-    from facefind.people.drafting import NamedFaces
+    from facefind.people.drafting import Conflict, NamedFaces
     from facefind.store.records import Person
     from facefind.store.repository import Repository
     from facefind.xmp.exporting import ExportReport
@@ -107,7 +107,7 @@ def _tell_export(
 
 @facefind_command(import_command, "xmp")
 @click.argument("photos", nargs=-1, required=True, type=EXISTING, metavar="PHOTOS...")
-@click.option("--dry-run", is_flag=True, help="Only show whose faces would be named.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would be decided.")
 @click.option(
     "--contacts", type=FILE, metavar="contacts.xml", help="Picasa's list of names, if it is old."
 )
@@ -129,7 +129,7 @@ def import_xmp(app: App, photos: tuple[Path, ...], dry_run: bool, contacts: Path
         wrap = progress("names", app.quiet or app.json)
         found = find_names(store, photos, contacts=known, wrap=wrap)
         names = {sighting: named.name for sighting, named in found.faces.items()}
-        done = None if dry_run or not names else name_faces(store, names)
+        done = name_faces(store, names, dry_run=dry_run) if names else None
     if app.json:
         print_json(_import_json(found, done, dry_run=dry_run))
     else:
@@ -163,9 +163,11 @@ def _import_json(found: FoundNames, done: NamedFaces | None, *, dry_run: bool) -
             for sighting, named in found.faces.items()
         ],
         "confirmed": done.confirmed if done else 0,
-        "people_made": list(done.made) if done else [],
+        # Nothing is stored by a dry run, so new people have no number.
+        "people_made": list(done.made) if done and not dry_run else [],
+        "new_people": len(done.made) if done else 0,
         "conflicts": [
-            {"face": one.sighting, "name": one.name, "reason": one.reason}
+            {"face": one.sighting, "name": one.name, "reason": one.reason, "person": one.person}
             for one in (done.conflicts if done else ())
         ],
         "unmatched": [{"photo": str(one.photo), "name": one.name} for one in found.unmatched],
@@ -199,27 +201,35 @@ def _tell_import(found: FoundNames, done: NamedFaces | None, *, dry_run: bool) -
             f"{plural(found.unknown, 'photo')} of {found.photos} passed over: not ingested yet.",
             err=True,
         )
-    people = len({named.name for named in found.faces.values()})
-    if not found.faces:
-        click.echo(f"There are no names of faces.{_unmatched(found)}")
+    if done is None:
+        if not found.unknown or found.unknown < found.photos:
+            click.echo(f"There are no names of faces.{_unmatched(found)}")
         return
-    if dry_run or done is None:
-        would = "would be named" if dry_run else "named"
-        click.echo(
-            f"{plural(len(found.faces), 'face')} of {plural(people, 'person')} {would}."
-            f"{_unmatched(found)}"
-        )
-        return
-    for conflict in done.conflicts[:_SHOWN]:
-        name, reason = printable(conflict.name), printable(conflict.reason)
-        click.echo(f"Left as it was: face {conflict.sighting}, {name} there, {reason}", err=True)
-    undo = f" Undo: facefind people undo {done.decision}" if done.decision else ""
+    _tell_conflicts(done.conflicts)
+    would = "would be named" if dry_run else "named"
+    end = f" Undo: facefind people undo {done.decision}" if done.decision else ""
+    if dry_run:
+        end = " Nothing is stored: this was a dry run."
     click.echo(
-        f"{plural(done.confirmed, 'face')} of {plural(people, 'person')} named,"
-        f" {plural(len(done.made), 'person')} new.{_unmatched(found)}{undo}"
+        f"{plural(done.confirmed, 'face')} of {plural(done.names, 'person')} {would},"
+        f" {plural(len(done.made), 'person')} new.{_unmatched(found)}{end}"
     )
     if done.decision:
         click.echo("facefind people group takes their other faces along.", err=True)
+
+
+def _tell_conflicts(conflicts: Sequence[Conflict]) -> None:
+    """What stays as a user has said, and how to take the file's word for it."""
+    for one in conflicts[:_SHOWN]:
+        name, reason = printable(one.name), printable(one.reason)
+        click.echo(f"Left as it was: face {one.sighting}, {name} there, {reason}.", err=True)
+    if len(conflicts) > _SHOWN:
+        click.echo(f"... and {len(conflicts) - _SHOWN} more; --json shows all.", err=True)
+    if conflicts:
+        first = conflicts[0]
+        look = f"facefind people show {first.person} shows the face; " if first.person else ""
+        take = f'facefind people confirm {first.sighting} "{printable(first.name)}" --new'
+        click.echo(f"{look}{take} takes the file's name.", err=True)
 
 
 def _unmatched(found: FoundNames) -> str:

@@ -188,7 +188,8 @@ def _sentences(found: Found) -> list[str]:
     if found.reach is None:
         return [f"{_photos(found)}{where} {_shows(found)} {found.names}."]
     if not found.photos:
-        return [" ".join([f"Nobody{where or ' in any event'} is surely the person asked about.", *_advice(found)])]
+        nobody = f"Nobody{where or ' in any event'} is surely the person asked about."
+        return [" ".join([nobody, *_advice(found)])]
     columns = "L2 distance, photo"
     if found.together[0].faces[0].probability is not None:
         columns = "L2 distance, probability, photo"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from io import BytesIO
 
+import numpy as np
 from PIL import Image as PillowImage
 
 from facefind import geometry
@@ -19,6 +20,10 @@ _QUALITIES = (80, 70, 60, 50)
 _FACE_QUALITY = 82
 _MARGIN = 0.4
 """Around a face, on each side, in parts of its longer side: hair and chin lie outside the box."""
+
+_SHIFT = 0.15
+"""How far the square may move inwards, in the same parts: farther, and a neighbour would stand in
+the middle."""
 
 
 def thumbnail(pixels: Image, long_side: int = 400) -> bytes:
@@ -46,16 +51,15 @@ def thumbnail(pixels: Image, long_side: int = 400) -> bytes:
 def face_cover(pixels: Image, box: Box, side: int = 200) -> bytes:
     """A square JPEG of ``side`` pixels: the face in the middle, with some of what is around it.
 
-    Near an edge of the photo the square moves inwards, and where the photo is too small for it, it
-    shrinks; the face is never stretched.
+    Near an edge of the photo the square moves inwards a little; what still lies outside of the
+    photo has the mean colour of what is inside. The face is never stretched.
 
     Args:
         pixels: (H, W, 3) upright RGB, at least one pixel.
         box: The face's; may reach beyond the photo.
     """
-    left, top, width = _square(box, pixels.shape[1], pixels.shape[0])
-    part = pixels[top : top + width, left : left + width]
-    face = PillowImage.fromarray(_coarse(part, 3 * side / width))
+    part = _square(pixels, box)
+    face = PillowImage.fromarray(_coarse(part, 3 * side / len(part)))
     face = face.resize((side, side), PillowImage.Resampling.LANCZOS)
     return _jpeg(face, _FACE_QUALITY)
 
@@ -65,13 +69,25 @@ def _coarse(pixels: Image, factor: float) -> Image:
     return geometry.scaled(pixels, factor) if factor < 1 else pixels
 
 
-def _square(box: Box, width: int, height: int) -> tuple[int, int, int]:
-    """Left, top and side of the square around a face, inside the photo, in whole pixels."""
-    wanted = round(max(box.w, box.h) * (1 + 2 * _MARGIN))
-    side = max(1, min(wanted, width, height))
-    left = round(min(max(box.x + box.w / 2 - side / 2, 0), width - side))
-    top = round(min(max(box.y + box.h / 2 - side / 2, 0), height - side))
-    return left, top, side
+def _square(pixels: Image, box: Box) -> Image:
+    """The square around a face, in whole pixels."""
+    longer = max(box.w, box.h)
+    side = max(1, round(longer * (1 + 2 * _MARGIN)))
+    left = _start(box.x + box.w / 2, side, pixels.shape[1], _SHIFT * longer)
+    top = _start(box.y + box.h / 2, side, pixels.shape[0], _SHIFT * longer)
+    part = geometry.crop(pixels, Box(left, top, side, side))
+    inside = np.zeros((side, side), bool)
+    inside[max(-top, 0) : pixels.shape[0] - top, max(-left, 0) : pixels.shape[1] - left] = True
+    if inside.any() and not inside.all():
+        part[~inside] = part[inside].mean(axis=0)
+    return part
+
+
+def _start(centre: float, side: int, length: int, shift: float) -> int:
+    """Where a square's side begins: around the centre, or moved inwards as far as it may be."""
+    start = centre - side / 2
+    inside = min(max(start, 0), length - side) if side <= length else start
+    return round(start + min(max(inside - start, -shift), shift))
 
 
 def _jpeg(picture: PillowImage.Image, quality: int) -> bytes:

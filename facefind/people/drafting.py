@@ -97,11 +97,17 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A face that a name was not given to, because a user has said otherwise: the reason."""
+    """A face that a name was not given to, because a user has said otherwise.
+
+    Attributes:
+        reason: What the user has said, as the end of a sentence about the face.
+        person: Whom the face is taken for.
+    """
 
     sighting: int
     name: str
     reason: str
+    person: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,8 @@ class NamedFaces:
 
     Attributes:
         decision: Its number; None where everything was so already.
-        made: People who are new.
+        made: People who are new; of a rehearsal, the numbers they would have had.
+        names: How many names faces have got, or had already.
         confirmed: Faces that are the named person's now and were not before, or were only the
             machine's guess.
         conflicts: Faces that stayed as they were.
@@ -118,8 +125,13 @@ class NamedFaces:
 
     decision: int | None
     made: tuple[int, ...]
+    names: int
     confirmed: int
     conflicts: tuple[Conflict, ...]
+
+
+class Rehearsal(Exception):
+    """Ends a decision that is only tried: leaves everything as it was."""
 
 
 def still(draft: Draft, person: Person) -> Person:

@@ -19,7 +19,7 @@ from facefind.errors import UsageError
 from facefind.inference.quality import LOW_QUALITY
 from facefind.matching import load_calibration
 from facefind.people.apart import split_pairs
-from facefind.people.drafting import describe
+from facefind.people.drafting import Rehearsal, describe
 from facefind.people.enrolling import DecidingStore, Learnt, enrol
 from facefind.people.groups import settings_for
 from facefind.people.lessons import (
@@ -113,16 +113,12 @@ def learn(
             who = [one.person for one in learnt if one.changed and one.person is not None]
             describe(draft, f"{len(who)} from {_told(folder)}", who)
             if dry_run:
-                raise _Rehearsal
-    except _Rehearsal:
+                raise Rehearsal
+    except Rehearsal:
         # Nothing is stored, so new people have no number.
         learnt = [replace(one, person=None) if one.created else one for one in learnt]
     decision = None if dry_run else draft.id
     return LearnReport(decision, tuple(learnt), tuple(refused), skipped)
-
-
-class _Rehearsal(Exception):
-    """Leaves everything as it was."""
 
 
 def _told(folder: Path) -> str:

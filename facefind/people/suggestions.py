@@ -321,7 +321,7 @@ def _suggestion(
         )
     question = single[hint.other]
     own = [face for face in faces.get(person.id, ()) if face.sighting != question.sighting]
-    is_theirs = f"facefind people confirm {person.id} {question.sighting}"
+    is_theirs = f"facefind people confirm {question.sighting} {person.id}"
     is_not = f"facefind people reject {question.sighting} {person.id}"
     commands = (is_theirs, is_not) if hint.kind == "face" else (is_not, is_theirs)
     return Suggestion(

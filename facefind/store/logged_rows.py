@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
 from facefind.store.queries import queries
@@ -44,6 +44,7 @@ class Turn:
             for relation, statement in _ROWS_NOW.items()
             for key, row in self.rows(statement, keys=self.keys(relation))
         }
+        self._revive()
         self.images = [self._in_part(image) for image in self.images]
 
     def rows(self, statement: str, **values: Any) -> list[Any]:
@@ -81,6 +82,23 @@ class Turn:
         if self.undo:
             images = [i._replace(expected=i.wanted, wanted=i.expected) for i in images]
         return [image for image in images if image.expected != image.wanted]
+
+    def taken(self, people: Collection[str]) -> list[str]:
+        """Of people who are not there, by key, those whom another decision made or took away."""
+        found = self.rows("people_taken", keys=list(people)) if people else []
+        return [key_of({"id": person}) for (person,) in found]
+
+    def _revive(self) -> None:
+        """Brings back the machine's people, of whom nothing is known, and who have gone."""
+        gone = [
+            image.key
+            for image in self.of(PEOPLE)
+            if image.expected is not None and self.now[PEOPLE, image.key] is None
+        ]
+        back = sorted(set(gone) - set(self.taken(gone)))
+        if back:
+            self.do("revive", people=[json.loads(key)["id"] for key in back])
+            self.now |= {(PEOPLE, key): row for key, row in self.rows("rows_people", keys=back)}
 
     def _in_part(self, image: Image) -> Image:
         """Of people who are there, what the decision did not change may be what it will."""
@@ -129,15 +147,6 @@ def alike(one: Row | None, two: Row | None) -> bool:
         return one == two
     # Somebody who was gone and came back is younger.
     return {**one, "created_at": None} == {**two, "created_at": None}
-
-
-def plain(row: Row | None) -> bool:
-    """Whether it is a person of whom nothing is known."""
-    return (
-        row is not None
-        and "name_key" in row
-        and (row["name_key"], row["hidden"], row["cover_sighting_id"]) == (None, False, None)
-    )
 
 
 def with_cover(row: Row | None, sightings: set[int | None]) -> Row | None:

@@ -19,7 +19,6 @@ from facefind.store.logged_rows import (
     decided,
     key_of,
     parts_of,
-    plain,
 )
 
 
@@ -29,13 +28,14 @@ class Obstacle(NamedTuple):
     Attributes:
         rows: By relation and key.
         person: Somebody whom it may have given something.
-        name: A name that it may have given.
+        name, namesake: A name, and the key of somebody to whom it may have given it.
     """
 
     reason: str
     rows: Sequence[tuple[str, str]] = ()
     person: int | None = None
     name: str | None = None
+    namesake: str | None = None
 
 
 def refuse_later(work: Turn) -> None:
@@ -52,6 +52,20 @@ def refuse_later(work: Turn) -> None:
         image = Image(relation, key, before, after)
         if parts_of(image) & own[relation, image.key]:
             raise _refusal(work, "has changed since", number, kind, True)
+    _refuse_later_names(work)
+
+
+def _refuse_later_names(work: Turn) -> None:
+    """Names to be given back that somebody else was given later, even if they lost them again."""
+    for image in work.of(PEOPLE):
+        if image.wanted is None or image.wanted["name_key"] is None:
+            continue
+        now, name_key = work.now[PEOPLE, image.key], image.wanted["name_key"]
+        if now is not None and now["name_key"] == name_key:
+            continue
+        reason = f"was called {image.wanted['name']}, as somebody else was since"
+        for number, kind in work.rows("later_name", keys=work.keys(PEOPLE), name=name_key):
+            raise _refusal(work, reason, number, kind, True)
 
 
 def find_obstacle(work: Turn) -> Obstacle | None:
@@ -67,15 +81,11 @@ def find_obstacle(work: Turn) -> Obstacle | None:
 
 def _changed(work: Turn) -> Obstacle | None:
     """Rows that are no longer as they were left."""
-    changed = [
-        image
+    rows = [
+        (image.relation, image.key)
         for image in work.images
         if not alike(work.now[image.relation, image.key], image.expected)
     ]
-    # The machine's people go by themselves, where nobody has decided anything about them.
-    gone = [i for i in changed if work.now[i.relation, i.key] is None and plain(i.expected)]
-    taken = _taken(work, [image.key for image in gone])
-    rows = [(i.relation, i.key) for i in changed if i not in gone or i.key in taken]
     return Obstacle("has changed since", rows) if rows else None
 
 
@@ -88,8 +98,8 @@ def _name_taken(work: Turn) -> Obstacle | None:
             namesakes = work.rows("person_named", name_key=name_key)
             if namesakes and namesakes[0][0] not in own:
                 reason = f"was called {image.wanted['name']}, as somebody else is now"
-                rows = [(PEOPLE, key_of({"id": namesakes[0][0]}))]
-                return Obstacle(reason, rows, name=name_key)
+                namesake = key_of({"id": namesakes[0][0]})
+                return Obstacle(reason, namesake=namesake, name=name_key)
     return None
 
 
@@ -119,7 +129,7 @@ def _person_gone(work: Turn) -> Obstacle | None:
     }
     there = {person for (person,) in work.rows("people_there", people=list(needed))}
     gone = sorted(needed - returning - there)
-    taken = _taken(work, [key_of({"id": person}) for person in gone])
+    taken = work.taken([key_of({"id": person}) for person in gone])
     if taken:
         return Obstacle("is gone since", [(PEOPLE, key) for key in taken])
     if gone:
@@ -166,6 +176,7 @@ def refuse(work: Turn, obstacle: Obstacle) -> None:
         keys=[key for _, key in obstacle.rows],
         person=obstacle.person,
         name=obstacle.name,
+        namesake=obstacle.namesake,
     )
     raise _refusal(work, obstacle.reason, *(found[0] if found else (None, "", True)))
 
@@ -180,9 +191,3 @@ def _refusal(work: Turn, reason: str, other: int | None, kind: str, stands: bool
         return UsageError(message, f"First: facefind people undo {other}")
     message += f" Decision {other} ({kind}), which came before it, is undone."
     return UsageError(message, f"First: facefind people redo {other}")
-
-
-def _taken(work: Turn, people: Sequence[str]) -> list[str]:
-    """Of people, by key, those whom a decision has made or taken away."""
-    found = work.rows("people_taken", keys=list(people)) if people else []
-    return [key_of({"id": person}) for (person,) in found]

@@ -158,8 +158,21 @@ WHERE d.id > %(decision)s AND d.undone_at IS NULL
 GROUP BY d.id, c.relation, c.key
 ORDER BY d.id DESC;
 
--- The decision that is to be blamed for these rows, or for what this person or this name has or lacks: one
--- before, if it was undone since, else one that stands.
+-- The newest later decision, standing, that gave a name to somebody else.
+-- name: later_name
+SELECT d.id, d.kind
+FROM decision_changes c
+JOIN decisions d ON d.id = c.decision_id
+WHERE c.relation = 'people' AND c.key <> ALL(%(keys)s::jsonb[])
+  AND c.after ->> 'name_key' = %(name)s
+  AND c.before ->> 'name_key' IS DISTINCT FROM %(name)s
+  AND d.id > %(decision)s AND d.undone_at IS NULL
+ORDER BY d.id DESC
+LIMIT 1;
+
+-- The decision that is to be blamed for these rows, for what this person has got or lacks, or for the
+-- name that the person of that key has: for one that is to be made again one before it that was undone
+-- since, else one that stands.
 -- name: in_the_way
 SELECT d.id, d.kind, d.undone_at IS NULL
 FROM decisions d
@@ -167,17 +180,21 @@ JOIN decisions this ON this.id = %(decision)s
 JOIN LATERAL (
     SELECT bool_or((c.relation, c.key) IN (SELECT * FROM unnest(%(relations)s::text[],
                                                                 %(keys)s::jsonb[]))) AS same_row,
-           bool_or((c.after ->> 'person_id')::bigint = %(person)s
-                   OR c.relation = 'people' AND c.after ->> 'name_key' = %(name)s) AS gave,
-           bool_or((c.before ->> 'person_id')::bigint = %(person)s
-                   OR c.relation = 'people' AND c.before ->> 'name_key' = %(name)s) AS took
+           bool_or((c.after ->> 'person_id')::bigint = %(person)s) AS gave,
+           bool_or((c.before ->> 'person_id')::bigint = %(person)s) AS took,
+           bool_or(names.own AND c.after ->> 'name_key' = %(name)s) AS named,
+           bool_or(names.own AND c.before ->> 'name_key' = %(name)s) AS renamed
     FROM decision_changes c
+    CROSS JOIN LATERAL (
+        SELECT c.relation = 'people' AND c.key = %(namesake)s::jsonb
+               AND c.before ->> 'name_key' IS DISTINCT FROM c.after ->> 'name_key' AS own) names
     WHERE c.decision_id = d.id
 ) changes ON true
 WHERE d.id <> this.id
   AND CASE WHEN d.undone_at IS NULL
-           THEN changes.gave OR changes.same_row AND greatest(d.id - this.id, d.revision - this.revision) > 0
-           ELSE (changes.same_row OR changes.took) AND d.id < this.id
+           THEN gave OR named
+                OR same_row AND greatest(d.id - this.id, d.revision - this.revision) > 0
+           ELSE (same_row OR took OR renamed) AND d.id < this.id
                 AND d.undone_at > this.made_at AND this.undone_at IS NOT NULL END
 ORDER BY d.undone_at IS NULL, d.id DESC
 LIMIT 1;

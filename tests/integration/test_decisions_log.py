@@ -131,7 +131,7 @@ def test_a_name_that_somebody_else_has_by_now(
     name(store, people[0], "Ann")
     renamed = name(store, people[0], "Anna")
     name(store, people[1], "Ann")
-    refused(sql, store.undo, renamed, "called Ann, as somebody else is now. Decision 3", "undo 3")
+    refused(sql, store.undo, renamed, "called Ann, as somebody else was since", "undo 3")
     store.undo(3)
     store.undo(renamed)
     refused(sql, store.redo, 3, "called Ann, as somebody else is now. Decision 2", "redo 2")

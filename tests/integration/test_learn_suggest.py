@@ -384,7 +384,7 @@ def test_what_just_stayed_apart_is_suggested(store: Repository, near: Event) -> 
     face = next(one for one in found if one.kind == "face")
     (lone,) = face.other_faces
     assert (lone.person, str(lone.photo)) == (None, "/n/5.jpg")
-    assert face.command == f"facefind people confirm {face.person.id} {lone.sighting}"
+    assert face.command == f"facefind people confirm {lone.sighting} {face.person.id}"
     assert face.contrary == f"facefind people reject {lone.sighting} {face.person.id}"
 
 

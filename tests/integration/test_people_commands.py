@@ -299,8 +299,8 @@ def test_a_walk_through_all_decisions_and_back(
         ("cover", "anna berg", a[1]),
         ("split", "anna berg", a[0], a[1], "--name", "Ânna/2 👩"),
         ("reject", a[2], "Anna Berg"),
-        ("confirm", "Anna Berg", b[0]),
-        ("confirm", "Cleo", c[0], "--new"),
+        ("confirm", b[0], "Anna Berg"),
+        ("confirm", c[0], "Cleo", "--new"),
         ("merge", "2", "3"),
         ("hide", "Cleo", "2"),
         ("unhide", "cleo"),
@@ -357,7 +357,7 @@ def test_a_split_by_suggestion_says_what_it_does(
     assert "became Bea; 4 stayed." in told
     found = people.find_person(store, "bea")
     assert faces_of(store, found.id) == b
-    cli("people", "confirm", "bea", *b)
+    cli("people", "confirm", *b, "bea")
     assert cli("people", "split", "bea").code == 2
     lone = cli("people", "split", "bea", b[0], "--json").json["person"]
     assert "fewer than two faces" in cli("people", "split", lone).err
@@ -376,8 +376,8 @@ def test_a_split_by_suggestion_says_what_it_does(
         (["name", "1", "a\nb"], "control"),
         (["split", "1", "99999"], "no face 99999"),
         (["reject", "99999", "1"], "no face 99999"),
-        (["confirm", "1", "99999"], "no face 99999"),
-        (["confirm", "Nobody", "1"], "nobody called"),
+        (["confirm", "99999", "1"], "no face 99999"),
+        (["confirm", "1", "Nobody"], "nobody called"),
         (["cover", "1", "99999"], "no face 99999"),
         (["hide", "1", "77"], "no person 77"),
         (["delete", "9999999999999999999999"], "no person"),

@@ -185,7 +185,10 @@ def test_names_of_other_programs_become_one_decision(
     write_names(party / "day 2" / "b.xmp", {"Cy": Box(82, 4, 56, 60)}, 6)
     before = dump(sql)
     dry = cli("import", "xmp", party, "--dry-run")
-    assert (dry.code, dry.out) == (0, "3 faces of 3 people would be named.\n")
+    assert (dry.code, dry.out) == (
+        0,
+        "3 faces of 3 people would be named, 2 people new. Nothing is stored: this was a dry run.\n",
+    )
     assert dump(sql) == before
     done = cli("import", "xmp", party, "--json").json
     faces = sightings(store)
@@ -237,11 +240,33 @@ def test_what_cannot_be_named_is_told_and_the_rest_is(
 
 def test_what_a_user_decided_stays(cli: Cli, store: Repository, event: Event, party: Path) -> None:
     face = sightings(store)["a.jpg", "left"]
-    assert cli("confirm", "Ann", face, "--new").code == 0
+    assert cli("confirm", face, "Ann", "--new").code == 0
     write_names(party / "a.jpg.xmp", {"Ben": LEFT})
+    left = f"Left as it was: face {face}, Ben there, is Ann already."
+    ann = next(person.id for person in store.people() if person.name == "Ann")
+    command = f'confirm {face} "Ben" --new'
+    dry = cli("import", "xmp", party / "a.jpg", "--dry-run")
+    assert dry.out.startswith("no faces of no people would be named, no people new.")
     done = cli("import", "xmp", party / "a.jpg")
-    assert f"Left as it was: face {face}, Ben there, is Ann already" in done.err
+    advice = f"facefind people show {ann} shows the face; facefind people {command} takes the"
+    for told in (dry.err, done.err):
+        assert left in told
+        assert advice in told
+    (conflict,) = cli("import", "xmp", party / "a.jpg", "--dry-run", "--json").json["conflicts"]
+    assert (conflict["face"], conflict["person"]) == (face, ann)
     assert named(store) == {("a.jpg", "left"): "Ann"}
+
+
+def test_photos_that_were_never_ingested_are_told_alone(
+    cli: Cli, store: Repository, event: Event, party: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    shutil.copy(party / "a.jpg", tmp_path / "other" / "new.jpg")
+    with (tmp_path / "other" / "new.jpg").open("ab") as file:
+        file.write(b"another file")
+    done = cli("import", "xmp", tmp_path / "other")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "1 photo of 1 passed over: not ingested yet.\n"
 
 
 def test_picasa_names_with_contacts_from_its_own_list(

@@ -113,7 +113,7 @@ def test_what_a_user_confirmed_is_not_suggested_as_wrong(
     before = program.json("people", "show", joey)["faces"]
     seen = program.json("people", "show", monica)["seen"]
     stranger = max(seen, key=lambda face: face["quality"])["face"]
-    confirmed = program.json("people", "confirm", joey, stranger)
+    confirmed = program.json("people", "confirm", stranger, joey)
     assert program.json("people", "show", joey)["faces"] == before + 1
     told = program.json("people", "suggest", "--limit", 500)["suggestions"]
     assert stranger not in {one["face"] for one in told}

@@ -450,6 +450,20 @@ def test_many_names_leave_what_a_user_has_said(store: MemoryPeople) -> None:
     assert (of(store, 3), 40 in of(store, 1)) == ([30, 31, 32, 33], True)
 
 
+def test_naming_many_can_be_tried_first(store: MemoryPeople) -> None:
+    people.reject(store, [20], "Anna")
+    names = {20: "Anna", 30: "Anna", 31: "Dora"}
+    before = copy.deepcopy((store.known, store.faces, store.rejections, store.log))
+    tried = people.name_faces(store, names, dry_run=True)
+    assert (store.known, store.faces, store.rejections, store.log) == before
+    assert (tried.decision, tried.names, tried.confirmed, len(tried.made)) == (None, 2, 2, 1)
+    done = people.name_faces(store, names)
+    assert replace(done, decision=None) == tried
+    assert store.log[-1][1]["what"] == "2 faces of 2 names"
+    people.name_faces(store, {32: "Dora"})
+    assert store.log[-1][1]["what"] == "1 face of 1 name"
+
+
 def test_many_names_are_all_or_nothing(store: MemoryPeople) -> None:
     with pytest.raises(UsageError, match="no face 777"):
         people.name_faces(store, {20: "Bea", 777: "Bea"})

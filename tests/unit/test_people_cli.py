@@ -111,7 +111,8 @@ def test_the_groups_help_lists_every_command_and_imports_none(cli: Callable[...,
         ["reject", "first", "1"],
         ["reject", "0", "1"],
         ["confirm", "Anna"],
-        ["confirm", "Anna", str(2**63)],
+        ["confirm", "5"],
+        ["confirm", str(2**63), "Anna"],
         ["hide"],
         ["cover", "1"],
         ["cover", "1", "-5"],
@@ -127,6 +128,15 @@ def test_usage_errors_exit_with_2(cli: Callable[..., Result], arguments: list[st
     result = cli(*arguments)
     assert (result.code, result.out) == (2, "")
     assert "Error: " in result.err
+
+
+@pytest.mark.parametrize("command", ["confirm", "reject"])
+def test_a_name_before_the_faces_is_told_its_place(
+    cli: Callable[..., Result], command: str
+) -> None:
+    result = cli(command, "Lisa Kudrow", "73")
+    assert (result.code, result.out) == (2, "")
+    assert "'Lisa Kudrow' is no face number; the person comes last." in result.err
 
 
 def test_the_log_is_sentences(cli: Callable[..., Result], log: list[Any]) -> None:
