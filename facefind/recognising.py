@@ -17,6 +17,8 @@ from typing import NamedTuple, Protocol
 
 from facefind.answers import Answer, Spot, spot_of
 from facefind.inference.quality import HARDLY_KNOWN
+from facefind.people.lessons import FAR_APART, Disagreement, disagreeing
+from facefind.portraits import Portrait
 from facefind.search import Gallery, Probe, Reach, best_of_each_photo
 from facefind.store.records import Person
 from facefind.types import Event, FloatArray, Match
@@ -98,6 +100,24 @@ def recognise(
     kept = [face for face in alike if face not in left_out]
     of_people = [face for claim in claims for face in claim.faces]
     return _answer(kept, of_people, people, left_out)
+
+
+def of_two_people(portraits: Sequence[Portrait], threshold: float | None) -> list[Disagreement]:
+    """Portraits asked about as one person's that do not seem to be, each pair once.
+
+    Those that hardly show whom are left out: they are far from everybody.
+
+    Args:
+        threshold: Of the pipeline; without one nobody can be told from others.
+    """
+    if threshold is None:
+        return []
+    clear = [one for one in portraits if one.quality is None or one.quality >= HARDLY_KNOWN]
+    found = disagreeing(clear, FAR_APART * threshold)
+    pairs: dict[frozenset[Portrait], Disagreement] = {}
+    for one in found:
+        pairs.setdefault(frozenset((one.portrait, one.other)), one)
+    return list(pairs.values())
 
 
 def belonging(claims: Sequence[Claim], certainty: str) -> list[Claim]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +89,17 @@ def command(app: App, out: Path, portraits: Path | None, dry_run: bool, **option
     return _by_people(app, out, dry_run, options)
 
 
+@contextmanager
+def _to_go_on(dry_run: bool) -> Iterator[None]:
+    """Says, where the user stops the writing, that it can go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not dry_run:
+            click.echo("\nWhat is there is whole; run it again to go on.", err=True)
+        raise
+
+
 def _refuse(options: dict[str, Any], names: Sequence[str], reason: str) -> None:
     wrong = next((name for name in names if options[name]), None)
     if wrong is not None:
@@ -121,15 +133,16 @@ def _by_people(app: App, out: Path, dry_run: bool, options: dict[str, Any]) -> i
         if not options["no_page"]:
             heading = events[0].name if len(events) == 1 else "Albums"
             page = _page(app, store, members.photos, heading)
-    report = write_albums(
-        out,
-        members.albums,
-        photos=members.photos,
-        nobody=members.nobody,
-        mode=options["mode"],
-        page=page,
-        dry_run=dry_run,
-    )
+    with _to_go_on(dry_run):
+        report = write_albums(
+            out,
+            members.albums,
+            photos=members.photos,
+            nobody=members.nobody,
+            mode=options["mode"],
+            page=page,
+            dry_run=dry_run,
+        )
     print_report(app, out, report, dry_run=dry_run)
     nothing = not any(album.place for album in report.albums)
     unread = report.page is not None and report.page.failed
@@ -181,15 +194,16 @@ def _by_portraits(
         answers = find_people(people, gallery, reach)
         photos = photos_between(store, Choice(events, after=after, before=before))
     shown = {match.photo_id for matches in answers.values() for match in matches}
-    report = write_albums(
-        out,
-        portrait_albums(answers, options["min_photos"]),
-        photos=photos,
-        nobody=[photo for photo in photos if photo.photo_id not in shown],
-        mode=options["mode"],
-        keep=people.unknown,
-        dry_run=dry_run,
-    )
+    with _to_go_on(dry_run):
+        report = write_albums(
+            out,
+            portrait_albums(answers, options["min_photos"]),
+            photos=photos,
+            nobody=[photo for photo in photos if photo.photo_id not in shown],
+            mode=options["mode"],
+            keep=people.unknown,
+            dry_run=dry_run,
+        )
     print_unknown(people)
     print_report(app, out, report, dry_run=dry_run, people=people)
     found = any(answers.values())

@@ -71,9 +71,12 @@ def command(
                 stop=stop,
             )
         people = None
-        if not no_group and not report.interrupted:
-            people = _group(app, store, bound)
-    _print(app, report, people)
+        try:
+            if not no_group and not report.interrupted:
+                people = _group(app, store, bound)
+        finally:
+            # The photos are stored, whatever becomes of the people.
+            _print(app, report, people)
     if report.interrupted:
         click.echo(f"Stopped early. To go on: {_again(report, paths, retry_failed)}", err=True)
         return EXIT_INTERRUPTED

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 @facefind_command(name="group")
 @event_option
-@click.option("--full", is_flag=True, help="All faces anew, however many there are.")
-def group_command(app: App, event: str | None, full: bool) -> int:
-    """Group faces into people.
+@click.option(
+    "--new-only", is_flag=True, help="In a large library, only find people for new faces."
+)
+def group_command(app: App, event: str | None, new_only: bool) -> int:
+    """Group all faces into people.
 
-    ingest does it by itself. What you have decided stays: people with a name, merged or hidden
+    ingest does it by itself, in a large library for new faces only. What you have decided stays: people with a name, merged or hidden
     ones keep their faces, and take new ones that fit. Who was seen in one photo alone is a
     stranger, and no person.
 
@@ -32,7 +34,7 @@ def group_command(app: App, event: str | None, full: bool) -> int:
     from facefind.people import group_people
 
     with app.store() as store:
-        report = group_people(store, chosen_events(store, event), full=full)
+        report = group_people(store, chosen_events(store, event), full=not new_only)
     if report.ungrouped and not report.grouped:
         raise UsageError(ungrouped(report), "Move the photos with facefind reindex.")
     if app.json:

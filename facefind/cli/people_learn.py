@@ -113,7 +113,8 @@ def _print(app: App, report: LearnReport, dry_run: bool) -> None:
     if dry_run:
         click.echo("Nothing is stored: this was a dry run.")
     elif report.decision is None:
-        click.echo("Nothing changed: it was so already.")
+        doubtful = report.refused or any(one.conflict for one in report.people)
+        click.echo(f"Nothing changed{'.' if doubtful else ': it was so already.'}")
     else:
         click.echo(f"Undo: facefind people undo {report.decision}")
 

@@ -21,10 +21,11 @@ NUMBER = click.IntRange(min=1, max=2**63 - 1)
 """The number of a face or of a decision."""
 
 
-class FaceNumber(click.ParamType):
+class FaceNumber(click.IntRange):
     """The number of a face, where the person comes after it; what is no number may be a name."""
 
-    name = "face"
+    def __init__(self) -> None:
+        super().__init__(NUMBER.min, NUMBER.max)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The number."""
@@ -32,7 +33,7 @@ class FaceNumber(click.ParamType):
             int(value)
         except ValueError:
             self.fail(f"{value!r} is no face number; the person comes last.", param, ctx)
-        number: int = NUMBER.convert(value, param, ctx)
+        number: int = super().convert(value, param, ctx)
         return number
 
 

@@ -65,7 +65,8 @@ def suggest_command(app: App, event: str | None, limit: int, sheet: Path | None)
     _print_suggestions(found)
     if not app.quiet:
         if not found:
-            click.echo("There is nothing to suggest.", err=True)
+            unwritten = f" {shown(sheet)} was not written." if sheet is not None else ""
+            click.echo(f"There is nothing to suggest.{unwritten}", err=True)
         elif sheet is not None:
             click.echo(f"Side by side: {shown(sheet)}", err=True)
     return 0

@@ -206,16 +206,22 @@ def _tell_import(found: FoundNames, done: NamedFaces | None, *, dry_run: bool) -
             click.echo(f"There are no names of faces.{_unmatched(found)}")
         return
     _tell_conflicts(done.conflicts)
-    would = "would be named" if dry_run else "named"
     end = f" Undo: facefind people undo {done.decision}" if done.decision else ""
     if dry_run:
         end = " Nothing is stored: this was a dry run."
-    click.echo(
-        f"{plural(done.confirmed, 'face')} of {plural(done.names, 'person')} {would},"
-        f" {plural(len(done.made), 'person')} new.{_unmatched(found)}{end}"
-    )
+    click.echo(f"{_named_phrase(done, dry_run)}{_unmatched(found)}{end}")
     if done.decision:
         click.echo("facefind people group takes their other faces along.", err=True)
+
+
+def _named_phrase(done: NamedFaces, dry_run: bool) -> str:
+    if not done.confirmed and done.decision is None:
+        already = "." if done.conflicts else ": it is so already."
+        return f"Nothing {'would change' if dry_run else 'changed'}{already}"
+    return (
+        f"{plural(done.confirmed, 'face')} of {plural(done.names, 'person')} "
+        f"{'would be named' if dry_run else 'named'}, {plural(len(done.made), 'person')} new."
+    )
 
 
 def _tell_conflicts(conflicts: Sequence[Conflict]) -> None:

@@ -16,6 +16,7 @@ from facefind.cli.context import App
 from facefind.cli.output import percent, plural, print_json, printable, remarks, shown
 
 if TYPE_CHECKING:
+    from facefind.people.lessons import Disagreement
     from facefind.portraits import FailedPortrait, Portrait
     from facefind.search import Reach
     from facefind.store.records import Person
@@ -36,6 +37,7 @@ class Found:
         event: Its name, where one was asked; None for all.
         limit: Photos to tell of at most; None and 0 for all.
         portraits, failed: Those that could be used, and those that could not.
+        disagreements: Portraits asked about as one person's that do not seem to be.
         pipeline, reach: What compared the faces, and what decided; None where only people who are
             known were asked about.
     """
@@ -45,6 +47,7 @@ class Found:
     limit: int | None = None
     portraits: list[Portrait] = field(default_factory=list)
     failed: list[FailedPortrait] = field(default_factory=list)
+    disagreements: list[Disagreement] = field(default_factory=list)
     pipeline: str | None = None
     reach: Reach | None = None
 
@@ -78,6 +81,8 @@ def print_remarks(found: Found, gone: Sequence[Path], *, numbered: bool) -> None
     for portrait in [] if numbered else found.portraits:
         for remark in remarks(portrait, OTHER_FACE):
             click.echo(remark, err=True)
+    for sentence in _two_people(found):
+        click.echo(sentence, err=True)
     for photo in gone:
         click.echo(f"No longer there, so not handed over: {shown(photo)}", err=True)
     for answer in found.answers:
@@ -87,6 +92,22 @@ def print_remarks(found: Found, gone: Sequence[Path], *, numbered: bool) -> None
                 f"{printable(answer.people[0].title)}: {shown(face.photo)}",
                 err=True,
             )
+
+
+def _two_people(found: Found) -> list[str]:
+    """That several portraits are not of one person; nothing where they are."""
+    if not found.disagreements:
+        return []
+    pairs = [
+        f"{shown(one.portrait.path)} does not seem to show the person in {shown(one.other.path)} "
+        f"(distance {one.distance:.2f})."
+        for one in found.disagreements
+    ]
+    return [
+        *pairs,
+        "Several portraits are taken to show one person. For photos of several people together: "
+        "--together, or --and before each other one; for each alone, ask one by one.",
+    ]
 
 
 def print_answer(app: App, found: Found) -> None:
@@ -134,6 +155,13 @@ def as_json(found: Found) -> dict[str, Any]:
             for photo in found.together
         ],
         "failed": [{"path": str(one.path), "reason": one.reason} for one in found.failed],
+        "disagreements": [
+            {
+                "portraits": [str(one.portrait.path), str(one.other.path)],
+                "distance": round(one.distance, 6),
+            }
+            for one in found.disagreements
+        ],
     }
 
 
@@ -182,11 +210,13 @@ def _line(photo: Together) -> str:
 
 
 def _sentences(found: Found) -> list[str]:
+    from facefind.people.naming import as_sentence
+
     where = f' in event "{printable(found.event)}"' if found.event else ""
     if len(found.answers) > 1:
         return [_of_several(found, where)]
     if found.reach is None:
-        return [f"{_photos(found)}{where} {_shows(found)} {found.names}."]
+        return [as_sentence(f"{_photos(found)}{where} {_shows(found)} {found.names}")]
     if not found.photos:
         nobody = f"Nobody{where or ' in any event'} is surely the person asked about."
         return [" ".join([nobody, *_advice(found)])]
@@ -214,12 +244,14 @@ def _shows(found: Found) -> str:
 
 def _whose(answer: Answer) -> str:
     """To whom a portrait belongs; empty where that is not known."""
+    from facefind.people.naming import as_sentence
+
     if not answer.people:
         return ""
     first, *others = answer.people
     said = f"This is {printable(first.title)}"
     if not others:
-        return f"{said}."
+        return as_sentence(said)
     numbers = " ".join(str(person.id) for person in answer.people)
     also = " and ".join(printable(person.title) for person in others)
     return f"{said}, and so, it seems, is {also}: facefind people merge {numbers} makes them one."

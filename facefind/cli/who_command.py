@@ -49,7 +49,7 @@ class PortraitOrName(click.Path):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Path | str:
         """The path where something is or should be there, else the text."""
-        if Path(value).exists() or _is_called_like_a_picture(value):
+        if Path(value).is_file() or _is_called_like_a_picture(value):
             path: Path = FILE.convert(value, param, ctx)
             return path
         return str(value)
@@ -238,6 +238,7 @@ def _find_portraits(
     from facefind.inference.quality import LOW_QUALITY
     from facefind.matching import load_calibration
     from facefind.portraits import read_portraits
+    from facefind.recognising import of_two_people
     from facefind.search import Gallery, Scope, combine, events_to_search, reach_of
 
     events = events_to_search(store.events(), wanted.event)
@@ -265,6 +266,7 @@ def _find_portraits(
         usable, unusable = read_portraits(question, pipeline, wanted.face)
         found.portraits += usable
         found.failed += unusable
+        found.disagreements += of_two_people(usable, pipeline.spec.threshold)
         answer = Answer()
         if usable:
             answer = _ask(store, gallery, combine(usable), reach, wanted, len(questions) > 1)

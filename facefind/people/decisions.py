@@ -21,6 +21,7 @@ from facefind.people.drafting import (
     uncover,
 )
 from facefind.people.naming import (
+    as_sentence,
     checked_name,
     find_person,
     free_name,
@@ -85,7 +86,9 @@ def merge(store: PeopleStore, references: Sequence[str], *, name: str | None = N
         title = wanted or kept.title
         parts = [f"{p.title} ({faces_phrase(n)})" for p, n in zip(others, sizes, strict=True)]
         describe(draft, f"{title} <- {', '.join(parts)}", [p.id for p in people])
-    return Done(draft.id, kept.id, title, sum(sizes), f"{', '.join(parts)} became {title}.")
+    return Done(
+        draft.id, kept.id, title, sum(sizes), as_sentence(f"{', '.join(parts)} became {title}")
+    )
 
 
 def split(
@@ -155,7 +158,7 @@ def reject(store: PeopleStore, sightings: Collection[int], reference: str) -> Do
         uncover(draft, [person.id], faces)
         describe(draft, f"{listed(faces)}: not {person.title}", [person.id], faces)
     verb = "is" if len(faces) == 1 else "are"
-    said = f"{listed(faces).capitalize()} {verb} not {person.title}."
+    said = as_sentence(f"{listed(faces).capitalize()} {verb} not {person.title}")
     return Done(draft.id, person.id, person.title, len(theirs), said)
 
 
@@ -187,7 +190,8 @@ def confirm(
         describe(draft, f"{listed(faces)}: {title}", [chosen], faces)
     moved = sum(member.person != chosen for member in known.values())
     verb = "is" if len(faces) == 1 else "are"
-    return Done(draft.id, chosen, title, moved, f"{listed(faces).capitalize()} {verb} {title}.")
+    said = as_sentence(f"{listed(faces).capitalize()} {verb} {title}")
+    return Done(draft.id, chosen, title, moved, said)
 
 
 def hide(store: PeopleStore, references: Sequence[str]) -> Done:
@@ -219,7 +223,7 @@ def cover(store: PeopleStore, reference: str, sighting: int) -> Done:
         draft.keep(person.id)
         draft.cover(person.id, sighting)
         describe(draft, f"{person.title}: face {sighting}", [person.id], [sighting])
-    said = f"Face {sighting} stands for {person.title}."
+    said = as_sentence(f"Face {sighting} stands for {person.title}")
     return Done(draft.id, person.id, person.title, 0, said)
 
 
@@ -237,6 +241,10 @@ def delete(store: PeopleStore, reference: str) -> Done:
         draft.remove(person.id)
         describe(draft, f"{person.title} ({faces_phrase(len(faces))})", [person.id])
     said = f"{person.title} is deleted; {faces_phrase(len(faces))} became nobody's."
+    if person.name is None and faces:
+        said += (
+            " Grouping may find these faces again; facefind people hide leaves them out for good."
+        )
     return Done(draft.id, None, None, len(faces), said)
 
 

@@ -178,8 +178,9 @@ def _conflict(pupil: Enrolment, own: Person | None, people: list[Person]) -> str
                 "the file like the person"
             )
         return (
-            f"the portrait fits {person.name} ({person.id}). If they are one person: facefind "
-            f'people name {person.id} "{pupil.name}", and learn again'
+            f"the portrait fits {person.name} ({person.id}). If they are one person: rename the "
+            f'file to "{person.name}", or facefind people name {person.id} "{pupil.name}"; then '
+            "learn again"
         )
     return pupil.doubt
 

@@ -195,8 +195,9 @@ def _alike(taught: Taught, views: Sequence[View], decided: Collection[str]) -> d
                 continue
             for one, two in (pair, pair[::-1]):
                 reasons[one] = (
-                    f"the portrait shows the same person as that of {two}. Take one away; or if "
-                    "they are two who look alike, name both by hand first"
+                    f"the portrait shows the same person as that of {two}. If they are one, take "
+                    "one picture away, or put both pictures into a folder of that name; if they "
+                    "are two who look alike, name both by hand first"
                 )
     return reasons
 

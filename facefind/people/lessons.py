@@ -179,35 +179,52 @@ def agreeing(lessons: Sequence[Lesson], farthest: float) -> tuple[list[Lesson], 
         farthest: L2 distance between unit embeddings beyond which two are of two people.
     """
     once = list({lesson.sha256: lesson for lesson in lessons}.values())
-    apart = [pair for pair in combinations(once, 2) if _distance(*pair) > farthest]
+    apart = disagreeing([lesson.portrait for lesson in once], farthest)
+    strange = {one.portrait for one in apart}
+    return [one for one in once if one.portrait not in strange], [_disagrees(one) for one in apart]
+
+
+class Disagreement(NamedTuple):
+    """A portrait, and another said to be of the same person whom it does not seem to show."""
+
+    portrait: Portrait
+    other: Portrait
+    distance: float
+
+
+def disagreeing(portraits: Sequence[Portrait], farthest: float) -> list[Disagreement]:
+    """The portraits that do not show the person whom more than half of them show; all of them where
+    there is no such person.
+
+    Args:
+        farthest: As of `agreeing`.
+    """
+    apart = [pair for pair in combinations(portraits, 2) if _distance(*pair) > farthest]
     # Of a few portraits: leave out who disagrees with most, until all agree.
-    left = list(once)
-    refused = []
+    left = list(portraits)
+    found = []
     while quarrels := [pair for pair in apart if pair[0] in left and pair[1] in left]:
         worst = max(left, key=lambda one: sum(one in pair for pair in quarrels))
         other = next(b if a is worst else a for a, b in quarrels if worst in (a, b))
         left.remove(worst)
-        refused.append(_disagrees(worst, other))
-    if refused and len(left) <= len(refused):
-        refused += [_disagrees(one, _farthest_from(one, once)) for one in left]
-        left = []
-    return left, refused
+        found.append(Disagreement(worst, other, _distance(worst, other)))
+    if found and len(left) <= len(found):
+        for one in left:
+            other = max(portraits, key=lambda two: _distance(one, two))
+            found.append(Disagreement(one, other, _distance(one, other)))
+    return found
 
 
-def _disagrees(one: Lesson, other: Lesson) -> Refused:
+def _disagrees(found: Disagreement) -> Refused:
     return Refused(
-        str(one.portrait.path),
-        f"it does not seem to show the person in {other.portrait.path} (distance "
-        f"{_distance(one, other):.2f}). Take the wrong one away",
+        str(found.portrait.path),
+        f"it does not seem to show the person in {found.other.path} (distance "
+        f"{found.distance:.2f}). Take the wrong one away",
     )
 
 
-def _farthest_from(one: Lesson, all_of_them: Sequence[Lesson]) -> Lesson:
-    return max(all_of_them, key=lambda other: _distance(one, other))
-
-
-def _distance(one: Lesson, other: Lesson) -> float:
-    a, b = (lesson.portrait.embedding for lesson in (one, other))
+def _distance(one: Portrait, other: Portrait) -> float:
+    a, b = one.embedding, other.embedding
     return float(np.linalg.norm(a / np.linalg.norm(a) - b / np.linalg.norm(b)))
 
 

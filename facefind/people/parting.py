@@ -21,6 +21,9 @@ _FARTHEST = 2.0
 _STEPS = 12
 """Halvings: the distance is found to some thousandth."""
 
+_COMPARED = 400
+"""Faces that are told apart; of a person with more, the others go with the part they are nearer."""
+
 
 class PartingStore(Protocol):
     """What it asks of the store; `facefind.store.repository.Repository` provides it."""
@@ -86,6 +89,23 @@ def two_parts(faces: Faces, settings: GroupingSettings) -> NDArray[np.bool_]:
     Args:
         faces: At least two; those with a seed stay together.
     """
+    count = len(faces.vectors)
+    if count <= _COMPARED:
+        return _told_apart(faces, settings)
+    spread = np.linspace(0, count - 1, _COMPARED).astype(np.intp)
+    chosen = np.union1d(spread, np.flatnonzero(faces.seeds > 0)[:_COMPARED])
+    columns = (faces.vectors, faces.photos, faces.qualities, faces.seeds)
+    stays = _told_apart(Faces(*(column[chosen] for column in columns)), settings)
+    if stays.all():
+        return np.ones(count, bool)
+    # Of unit vectors: the larger product with the mean, the smaller the mean squared distance.
+    means = [faces.vectors[chosen[part]].mean(axis=0) for part in (stays, ~stays)]
+    nearer = faces.vectors @ means[0] >= faces.vectors @ means[1]
+    nearer[chosen] = stays
+    return np.asarray(nearer | (faces.seeds > 0))
+
+
+def _told_apart(faces: Faces, settings: GroupingSettings) -> NDArray[np.bool_]:
     # Poor faces, too, are somebody's: here they link as any other.
     every = replace(settings, low_quality=0.0)
     faces = _in_their_span(faces)

@@ -117,13 +117,17 @@ def _picture(suggestions: Sequence[Suggestion], pictures: dict[int, bytes]) -> I
             if not tiles or len(tiles) % (2 * SHOWN + 1) == 0:
                 row = [*row, images.Tile(nothing, f"{number}.", _likely(one))]
             tiles += row
-    heading = f"{len(suggestions)} suggestions: left and right of each number"
+    heading = f"{_count(suggestions)}: left and right of each number"
     return images.draw_grid(heading, tiles, columns=2 * SHOWN + 1)
+
+
+def _count(suggestions: Sequence[Suggestion]) -> str:
+    return "1 suggestion" if len(suggestions) == 1 else f"{len(suggestions)} suggestions"
 
 
 def _page(suggestions: Sequence[Suggestion], pictures: dict[int, bytes]) -> str:
     rows = "\n".join(_row(one, pictures) for one in suggestions)
-    return _PAGE.format(title=f"{len(suggestions)} suggestions", intro=_INTRO, rows=rows)
+    return _PAGE.format(title=_count(suggestions), intro=_INTRO, rows=rows)
 
 
 def _row(one: Suggestion, pictures: dict[int, bytes]) -> str:

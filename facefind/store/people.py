@@ -135,7 +135,7 @@ class PeopleReading(Access):
             new = sorted({person for person in assigned.values() if person < 0}, reverse=True)
             cursor.execute(named["new_people"], {"count": len(new)})
             made = dict(zip(new, (row[0] for row in cursor.fetchall()), strict=True))
-            cursor.execute(named["drop_groups"], {"sightings": list(released)})
+            cursor.execute(named["drop_groups"], {"sightings": list(released), **kind._asdict()})
             said = {
                 "sightings": list(assigned),
                 "people": [made.get(person, person) for person in assigned.values()],

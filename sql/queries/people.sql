@@ -105,9 +105,14 @@ SET person_id = excluded.person_id, created_at = now()
 WHERE sighting_person.decided_by = 'machine'
   AND sighting_person.person_id <> excluded.person_id;
 
+-- Nobody by one kind of vectors may be somebody by another: a sighting that has faces of both stays.
 -- name: drop_groups
-DELETE FROM sighting_person
-WHERE sighting_id = ANY(%(sightings)s::bigint[]) AND decided_by = 'machine';
+DELETE FROM sighting_person m
+WHERE m.sighting_id = ANY(%(sightings)s::bigint[]) AND m.decided_by = 'machine'
+  AND NOT EXISTS (SELECT FROM faces f
+                  JOIN events e ON e.id = f.event_id AND e.replaces IS NULL
+                  WHERE f.sighting_id = m.sighting_id
+                    AND (e.pipeline, e.fingerprint) <> (%(pipeline)s, %(fingerprint)s));
 
 -- The machine's people that nobody is taken for any more.
 -- name: drop_empty_people

@@ -246,6 +246,7 @@ def test_another_name_is_a_conflict(
     report = taught(store, folder)
     by_name = {one.name: one for one in report.people}
     assert "the portrait fits Robert" in by_name["Anna"].conflict
+    assert 'rename the file to "Robert", or facefind people name' in by_name["Anna"].conflict
     assert by_name["Anna"].person is None
     assert by_name["Zoe"].created
     assert people.find_person(store, "Robert").faces == 4
@@ -299,6 +300,7 @@ def test_what_leaves_a_doubt_teaches_nothing(
     assert "2 faces of about the same size" in about[str(group)]
     assert "does not seem to show the person in" in about[str(wrong)]
     assert "the same person as that of Dorothea" in about["Dora"]
+    assert "put both pictures into a folder of that name" in about["Dora"]
     assert report.decision is None
 
 
@@ -533,8 +535,11 @@ def test_learn_speaks(cli: Callable[..., Result], album: Event, folder: Path) ->
     assert [(one["name"], one["state"]) for one in again["people"]] == [
         ("Anna", "known"), ("Dora", "known"), ("Zoe", "known"),
     ]  # fmt: skip
+    doubtful = cli("people", "learn", folder).out
+    assert doubtful.endswith("\nNothing changed.\n")
     (folder / "Group.png").unlink()
-    assert cli("people", "learn", folder).code == 0
+    known = cli("people", "learn", folder)
+    assert (known.code, known.out.splitlines()[-1]) == (0, "Nothing changed: it was so already.")
 
 
 def test_learn_takes_names_from_a_table(
@@ -561,7 +566,7 @@ def test_suggest_speaks(cli: Callable[..., Result], near: Event, tmp_path: Path)
 def test_nothing_to_suggest(cli: Callable[..., Result], album: Event, tmp_path: Path) -> None:
     said = cli("people", "suggest", "--sheet", tmp_path / "s.jpg")
     assert (said.code, said.out) == (0, "")
-    assert "nothing to suggest" in said.err
+    assert said.err == f"There is nothing to suggest. {tmp_path / 's.jpg'} was not written.\n"
     assert not (tmp_path / "s.jpg").exists()
 
 

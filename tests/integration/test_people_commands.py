@@ -273,7 +273,7 @@ def test_the_group_command(store: Repository, album: Event, cli: Callable[..., R
     assert answer["photos_without_people"] == 0
     assert (
         "4 people with 10 faces; 1 face of strangers, who are alone in no photos"
-        in cli("people", "group", "--full").out
+        in cli("people", "group").out
     )
     assert cli("people", "group", "-q") == Result(0, "", "")
     store.ensure_event("article", "clip", "clip-1", 768, {})

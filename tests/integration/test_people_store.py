@@ -24,6 +24,7 @@ from tests.deciding import (
     name,
     nobodys,
     put_apart,
+    regroup,
     reject,
 )  # fmt: skip
 from tests.stored import DIMENSION, STAMP, digest, face, new_event, put, rows
@@ -243,3 +244,15 @@ def test_sessions_that_decide_and_undo_at_once(
     assert {d.kind for d in made if d.undone_at is None} == {"confirm"}
     for number in range(2):
         assert set(nobody[number::2]) <= set(members(sql, people[number]))
+
+
+def test_nobody_by_one_kind_of_vectors_stays_somebody_by_another(
+    store: Repository, event: Event, people: list[int], sql: Any
+) -> None:
+    other = store.ensure_event("again", "dlib", "weights-2", DIMENSION, {})
+    put_apart(store, other, "/crowd/0.jpg", [0.0, 1.0, 2.0])
+    before = members(sql, people[0])
+    regroup(store, other, {}, before)
+    assert members(sql, people[0]) == before
+    regroup(store, event, {}, before)
+    assert members(sql, people[0]) == before[:1]

@@ -118,6 +118,27 @@ def test_ctrl_c_exits_with_130(cli: Callable[..., Result], monkeypatch: pytest.M
     assert (result.code, result.out) == (130, "")
 
 
+def test_ctrl_c_while_albums_are_written_says_how_to_go_on(
+    cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    @contextmanager
+    def opened(self: App) -> Iterator[Any]:
+        yield SimpleNamespace(events=lambda: [SimpleNamespace(id=1, name="party")])
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    members = SimpleNamespace(albums=[], photos=[], nobody=[])
+    monkeypatch.setattr(App, "store", opened)
+    monkeypatch.setattr("facefind.albums.people_albums", lambda *_: members)
+    monkeypatch.setattr("facefind.albums.write_albums", interrupted)
+    result = cli("albums", str(tmp_path / "albums"), "--no-page")
+    assert (result.code, result.out) == (130, "")
+    assert "What is there is whole; run it again to go on.\n" in result.err
+    dry = cli("albums", str(tmp_path / "albums"), "--no-page", "--dry-run")
+    assert (dry.code, dry.err.strip()) == (130, "Stopped.")
+
+
 def test_a_fault_is_one_line_and_the_traceback_is_for_debug(
     cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -405,9 +405,26 @@ def test_a_cover_is_one_of_their_faces(store: MemoryPeople) -> None:
 
 
 def test_deleting_leaves_the_faces_to_nobody(store: MemoryPeople) -> None:
-    assert people.delete(store, "anna").faces == 4
+    anna = people.delete(store, "anna")
+    assert (anna.faces, anna.said) == (4, "Anna is deleted; 4 faces became nobody's.")
     assert 1 not in store.known
     assert store.faces[10] == Membership(10, None, None, False)
+
+
+def test_deleting_somebody_without_a_name_says_that_they_may_come_back(
+    store: MemoryPeople,
+) -> None:
+    said = people.delete(store, "3").said
+    assert said.endswith(
+        "Grouping may find these faces again; facefind people hide leaves them out for good."
+    )
+
+
+def test_a_name_that_ends_with_a_dot_needs_no_other(store: MemoryPeople) -> None:
+    done = people.confirm(store, "Jen A.", [20], create=True)
+    assert done.said == "Face 20 is Jen A."
+    assert people.cover(store, "Jen A.", 20).said == "Face 20 stands for Jen A."
+    assert people.reject(store, [20], "Jen A.").said == "Face 20 is not Jen A."
 
 
 def test_what_somebody_else_decided_a_moment_ago_is_told(store: MemoryPeople) -> None:
@@ -739,3 +756,12 @@ def test_the_part_with_confirmed_faces_stays() -> None:
     assert both.tolist()[::3] == [True, True]
     assert not both.all()
     assert two_parts(together(*vectors, seeds=range(4)), SETTINGS).all()
+
+
+def test_many_faces_go_with_the_part_that_they_are_nearer() -> None:
+    assert SETTINGS is not None
+    vectors = [looks(person, n) for n in range(500) for person in (1, 2)]
+    vectors = [*vectors, *(looks(1, n) for n in range(500, 600))]
+    stays = two_parts(together(*vectors), SETTINGS)
+    assert stays.tolist() == [True, False] * 500 + [True] * 100
+    assert two_parts(together(*vectors, seeds=[999]), SETTINGS)[999]

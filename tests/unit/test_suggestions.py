@@ -116,6 +116,7 @@ def test_a_page_holds_everything(tmp_path: Path) -> None:
     page = (tmp_path / "s.html").read_text(encoding="utf-8")
     assert page.count("data:image/jpeg;base64,") == 2
     assert "Anna and Person 002 are one person, 93 %" in page
+    assert "<title>1 suggestion</title>" in page
     assert "<code>facefind people merge 1 2</code>" in page
     assert 'src="/' not in page
 

@@ -184,6 +184,37 @@ def test_without_people_faces_alone_decide(who: Callable[..., Result], option: l
     assert result.json["person"] is None
 
 
+def test_portraits_of_two_people_are_told_apart(who: Callable[..., Result]) -> None:
+    result = who("ann.png", "bob.png")
+    assert "ann.png does not seem to show the person in bob.png (distance 1.41)." in result.err
+    assert result.err.count("does not seem") == 1
+    assert "--together, or --and before each other one" in result.err
+    answer = who("ann.png", "bob.png", "--json").json
+    (pair,) = answer["disagreements"]
+    assert [Path(path).name for path in pair["portraits"]] == ["ann.png", "bob.png"]
+    assert pair["distance"] == pytest.approx(2**0.5, abs=1e-4)
+
+
+def test_of_three_portraits_the_one_that_differs_is_named(
+    who: Callable[..., Result], tmp_path: Path
+) -> None:
+    write_photo(tmp_path / "ann 2.png", RED)
+    result = who("ann.png", "ann 2.png", "bob.png")
+    assert "bob.png does not seem to show the person in ann.png" in result.err
+    assert result.err.count("does not seem") == 1
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [["ann.png", "ann.png"], ["--together", "ann.png", "bob.png"], ["ann.png", "--and", "bob.png"]],
+)
+def test_portraits_that_agree_or_need_not_are_no_warning(
+    who: Callable[..., Result], asked: list[str]
+) -> None:
+    assert "does not seem" not in who(*asked).err
+    assert who(*asked, "--json").json["disagreements"] == []
+
+
 def test_the_limit_keeps_photos_by_face_first(who: Callable[..., Result]) -> None:
     assert photos(who("ann.png", "--json", "--limit", "2")) == ["/a.jpg", "/b.jpg"]
     assert len(photos(who("ann.png", "--json", "--limit", "0"))) == 3
@@ -210,6 +241,14 @@ def test_a_name_asks_for_a_known_person(who: Callable[..., Result]) -> None:
     (match,) = answer["matches"]
     assert (match["distance"], match["probability"], match["by"]) == (None, None, "person")
     assert (answer["portraits"], answer["pipeline"], answer["failed"]) == ([], None, [])
+
+
+def test_a_name_that_ends_with_a_dot_needs_no_other(
+    who: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "ANN", replace(ANN, name="Ann A."))
+    assert "This is Ann A.\n" in who("ann.png").err
+    assert who("1").err == "3 photos show Ann A.\n"
 
 
 @pytest.mark.usefixtures("no_models")
