@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 def group_command(app: App, event: str | None, new_only: bool) -> int:
     """Group all faces into people.
 
-    ingest does it by itself, in a large library for new faces only. What you have decided stays: people with a name, merged or hidden
-    ones keep their faces, and take new ones that fit. Who was seen in one photo alone is a
-    stranger, and no person.
+    ingest does it by itself, in a large library for new faces only. What you have decided stays:
+    people with a name, merged or hidden ones keep their faces, and take new ones that fit. Who was
+    seen in one photo alone is a stranger, and no person.
 
     With --event, all events of its pipeline are grouped: people are the same in each of them.
     """

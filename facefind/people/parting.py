@@ -94,8 +94,13 @@ def two_parts(faces: Faces, settings: GroupingSettings) -> NDArray[np.bool_]:
         return _told_apart(faces, settings)
     spread = np.linspace(0, count - 1, _COMPARED).astype(np.intp)
     chosen = np.union1d(spread, np.flatnonzero(faces.seeds > 0)[:_COMPARED])
-    columns = (faces.vectors, faces.photos, faces.qualities, faces.seeds)
-    stays = _told_apart(Faces(*(column[chosen] for column in columns)), settings)
+    sample = Faces(
+        vectors=faces.vectors[chosen],
+        photos=faces.photos[chosen],
+        qualities=faces.qualities[chosen],
+        seeds=faces.seeds[chosen],
+    )
+    stays = _told_apart(sample, settings)
     if stays.all():
         return np.ones(count, bool)
     # Of unit vectors: the larger product with the mean, the smaller the mean squared distance.
