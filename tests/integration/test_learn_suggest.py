@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +13,6 @@ from PIL import Image as PillowImage
 
 from facefind import people
 from facefind.cli.context import App
-from facefind.cli.main import run
 from facefind.errors import UsageError
 from facefind.inference.pipeline import PIPELINES
 from facefind.people.learning import LearnReport, learn
@@ -21,6 +20,7 @@ from facefind.people.suggestions import Suggestion, suggest
 from facefind.people.trial import try_settings
 from facefind.store.repository import Repository
 from facefind.types import Box, Detection, Event, Face, FloatArray, Image, Quality
+from tests.command import Result, call_facefind
 from tests.stored import DIMENSION, JPEG, STAMP, digest, new_event, rows
 
 POOR = 99
@@ -496,12 +496,6 @@ def test_a_setting_that_there_is_not(store: Repository, album: Event) -> None:
 # --- the commands --------------------------------------------------------------------------------
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
 def cli(
     capsys: pytest.CaptureFixture[str],
@@ -513,12 +507,8 @@ def cli(
     monkeypatch.setattr(App, "pipeline", lambda _, name, _values: Reader(name))
 
     def call(*arguments: object) -> Result:
-        words = ["--home", str(tmp_path / "home"), "--database-url", database_url]
-        with pytest.raises(SystemExit) as stopped:
-            run([*words, *(str(argument) for argument in arguments)])
-        captured = capsys.readouterr()
-        assert isinstance(stopped.value.code, int)
-        return Result(stopped.value.code, captured.out, captured.err)
+        words = ["--home", tmp_path / "home", "--database-url", database_url]
+        return call_facefind(capsys, *words, *arguments)
 
     return call
 

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 
 from facefind import people
 from facefind.cli.context import App
-from facefind.cli.main import run
 from facefind.errors import StoreError, UsageError
 from facefind.inference.pipeline import PIPELINES
 from facefind.people import groups as grouped
 from facefind.store.opening import open_store
 from facefind.store.repository import Repository
 from facefind.types import Box, Detection, Event, Face, FloatArray, Image
+from tests.command import Result, call_facefind
 from tests.fakes import GREEN, RED, ColourFinder, write_photo
 from tests.stored import DIMENSION, JPEG, STAMP, digest, new_event, rows
 
@@ -37,17 +36,6 @@ ALBUM = {
 """Who is in which photo, from the left: A in four, B and C in two each, D and E in one."""
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        assert self.code == 0, self.err
-        return json.loads(self.out)
-
-
 @pytest.fixture
 def cli(
     capsys: pytest.CaptureFixture[str], database_url: str, tmp_path: Path
@@ -55,12 +43,8 @@ def cli(
     """Runs facefind in this process on the test's database."""
 
     def call(*arguments: object) -> Result:
-        words = ["--home", str(tmp_path / "home"), "--database-url", database_url]
-        with pytest.raises(SystemExit) as stopped:
-            run([*words, *(str(argument) for argument in arguments)])
-        captured = capsys.readouterr()
-        assert isinstance(stopped.value.code, int)
-        return Result(stopped.value.code, captured.out, captured.err)
+        words = ["--home", tmp_path / "home", "--database-url", database_url]
+        return call_facefind(capsys, *words, *arguments)
 
     return call
 
@@ -114,7 +98,7 @@ def album(store: Repository, event: Event) -> Event:
 
 
 def test_people_are_listed_with_what_they_are_in(album: Event, cli: Callable[..., Result]) -> None:
-    answer = cli("people", "list", "--json").json
+    answer = cli("people", "list", "--json").done.json
     assert [(p["id"], p["title"], p["photos"], p["faces"]) for p in answer["people"]] == [
         (1, "Person 001", 4, 4),
         (2, "Person 002", 2, 2),
@@ -131,7 +115,7 @@ def test_people_are_listed_with_what_they_are_in(album: Event, cli: Callable[...
 def test_a_person_is_shown_with_the_numbers_of_their_faces(
     store: Repository, album: Event, cli: Callable[..., Result]
 ) -> None:
-    shown = cli("people", "show", "Person 002", "--json").json
+    shown = cli("people", "show", "Person 002", "--json").done.json
     assert [Path(one["photo"]).name for one in shown["seen"]] == ["1.jpg", "2.jpg"]
     assert [one["face"] for one in shown["seen"]] == faces_of(store, 2)
     face = faces_of(store, 2)[0]
@@ -268,7 +252,7 @@ def test_a_decision_made_while_grouping_is_not_lost(
 
 def test_the_group_command(store: Repository, album: Event, cli: Callable[..., Result]) -> None:
     put(store, album, "/q/1.jpg", "E")
-    answer = cli("people", "group", "--json").json
+    answer = cli("people", "group", "--json").done.json
     assert (answer["people"], answer["new_people"], answer["strangers"]) == (4, 1, 1)
     assert answer["photos_without_people"] == 0
     assert (
@@ -311,16 +295,16 @@ def test_a_walk_through_all_decisions_and_back(
     states = [_state(sql)]
     made = []
     for command in commands:
-        answer = cli("people", *command, "--json").json
+        answer = cli("people", *command, "--json").done.json
         if answer["decision"] is not None:
             made.append(answer["decision"])
             states.append(_state(sql))
     assert len(made) == len(commands) - 1  # hide-unnamed finds nobody left
-    log = cli("people", "log", "--json").json["decisions"]
+    log = cli("people", "log", "--json").done.json["decisions"]
     assert [one["id"] for one in log] == made[::-1]
     assert [one["kind"] for one in log][::-1] == [c[0] for c in commands if c[0] != "hide-unnamed"]
     for number, before in zip(reversed(made), reversed(states[:-1]), strict=True):
-        assert cli("people", "undo", "--json").json["decision"]["id"] == number
+        assert cli("people", "undo", "--json").done.json["decision"]["id"] == number
         assert _state(sql) == before
     assert cli("people", "undo").code == 2
     for after in states[1:]:
@@ -335,8 +319,8 @@ def _state(sql: Any) -> list[Any]:
 
 
 def test_undoing_what_others_rest_on_names_them(album: Event, cli: Callable[..., Result]) -> None:
-    first = cli("people", "name", "1", "Anna", "--json").json["decision"]
-    second = cli("people", "name", "1", "Bea", "--json").json["decision"]
+    first = cli("people", "name", "1", "Anna", "--json").done.json["decision"]
+    second = cli("people", "name", "1", "Bea", "--json").done.json["decision"]
     refused = cli("people", "undo", first)
     assert (refused.code, f"people undo {second}" in refused.err) == (2, True)
     assert cli("people", "undo", second).code == cli("people", "undo", first).code == 0
@@ -349,7 +333,7 @@ def test_a_split_by_suggestion_says_what_it_does(
 ) -> None:
     a, b = faces_of(store, 1), faces_of(store, 2)
     cli("people", "merge", "1", "2")
-    parts = cli("people", "split", "1", "--dry-run", "--json").json
+    parts = cli("people", "split", "1", "--dry-run", "--json").done.json
     assert parts == {"stays": a, "leaves": b}
     assert len(faces_of(store, 1)) == 6
     told = cli("people", "split", "1", "--name", "Bea").out
@@ -359,7 +343,7 @@ def test_a_split_by_suggestion_says_what_it_does(
     assert faces_of(store, found.id) == b
     cli("people", "confirm", *b, "bea")
     assert cli("people", "split", "bea").code == 2
-    lone = cli("people", "split", "bea", b[0], "--json").json["person"]
+    lone = cli("people", "split", "bea", b[0], "--json").done.json["person"]
     assert "fewer than two faces" in cli("people", "split", lone).err
 
 
@@ -401,7 +385,7 @@ def test_an_empty_library(cli: Callable[..., Result]) -> None:
     listed = cli("people", "list")
     assert (listed.code, listed.out) == (0, "")
     assert "Nothing has been ingested yet" in listed.err
-    assert cli("people", "list", "--json").json["people"] == []
+    assert cli("people", "list", "--json").done.json["people"] == []
     assert cli("people", "log").err == "Nothing has been decided yet.\n"
     grouping = cli("people", "group")
     assert (grouping.code, "Nothing has been ingested" in grouping.err) == (2, True)
@@ -416,7 +400,7 @@ def test_hidden_people_are_listed_only_where_asked(
     assert len(listed.out.splitlines()) == 2
     assert "1 hidden" in listed.err
     assert len(cli("people", "list", "--all").out.splitlines()) == 3
-    assert cli("people", "list", "--json").json["hidden"] == 1
+    assert cli("people", "list", "--json").done.json["hidden"] == 1
 
 
 def test_people_of_one_event(store: Repository, album: Event, cli: Callable[..., Result]) -> None:
@@ -424,9 +408,11 @@ def test_people_of_one_event(store: Repository, album: Event, cli: Callable[...,
     put(store, other, "/o/1.jpg", "AX")
     put(store, other, "/o/2.jpg", "X")
     people.group_people(store, [other])
-    answer = cli("people", "list", "--event", "other", "--json").json
+    answer = cli("people", "list", "--event", "other", "--json").done.json
     assert [(p["id"], p["photos"]) for p in answer["people"]] == [(4, 2), (1, 1)]
-    assert {p["id"]: p["photos"] for p in cli("people", "list", "--json").json["people"]}[1] == 5
+    assert {p["id"]: p["photos"] for p in cli("people", "list", "--json").done.json["people"]}[
+        1
+    ] == 5
 
 
 # --- two at once ---------------------------------------------------------------------------------
@@ -532,22 +518,22 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_ingest_groups(photos: Path, cli: Callable[..., Result]) -> None:
-    assert cli("ingest", photos, "--json").json["people"] == 1
+    assert cli("ingest", photos, "--json").done.json["people"] == 1
     told = cli("ingest", photos).out
     assert 'Event "party" holds 2 photos with 3 faces and 1 person' in told
     write_photo(photos / "c.png", GREEN, size=(120, 60))
-    assert cli("ingest", photos, "--json").json["people"] == 2
+    assert cli("ingest", photos, "--json").done.json["people"] == 2
     sheet = photos.parent / "sheet.jpg"
     listed = cli("people", "list", "--sheet", sheet)
     assert "2 faces as a picture" in listed.out
     assert sheet.stat().st_size > 1000
-    assert cli("people", "show", "1", "--sheet", sheet, "--json").json["faces"] == 2
+    assert cli("people", "show", "1", "--sheet", sheet, "--json").done.json["faces"] == 2
 
 
 def test_ingest_without_grouping(photos: Path, cli: Callable[..., Result]) -> None:
-    assert cli("ingest", photos, "--no-group", "--json").json["people"] is None
+    assert cli("ingest", photos, "--no-group", "--json").done.json["people"] is None
     assert "3 faces (" in cli("ingest", photos, "--no-group").out
-    assert cli("people", "list", "--json").json["people"] == []
+    assert cli("people", "list", "--json").done.json["people"] == []
 
 
 def test_ingest_says_in_one_line_that_a_pipeline_knows_no_people(

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from facefind.cli.main import run
 from facefind.images import decode, stamp
 from facefind.people import name_person
 from facefind.store.repository import Repository
 from facefind.types import Box, Detection, Event, Face
 from facefind.xmp.regions import NamedRegion, from_xmp, to_xmp
+from tests.command import Result, call_facefind
 from tests.deciding import dump, group
 from tests.pictures import encode, exif_with, quarters
 from tests.stored import digest, vector
@@ -25,28 +24,14 @@ LEFT, RIGHT = Box(10, 12, 40, 40), Box(90, 12, 40, 40)
 """Two faces in upright photos of 160 x 120 pixels."""
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
 Cli = Callable[..., Result]
 
 
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, database_url: str) -> Cli:
     def call(*arguments: object) -> Result:
-        home = ["--home", str(tmp_path / "home"), "--database-url", database_url]
-        with pytest.raises(SystemExit) as stopped:
-            run([*home, "people", *map(str, arguments)])
-        captured = capsys.readouterr()
-        assert isinstance(stopped.value.code, int)
-        return Result(stopped.value.code, captured.out, captured.err)
+        home = ["--home", tmp_path / "home", "--database-url", database_url]
+        return call_facefind(capsys, *home, "people", *arguments)
 
     return call
 

@@ -8,34 +8,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from facefind import __version__
 from facefind.cli import ingest_command, output
 from facefind.cli.context import App
-from facefind.cli.main import COMMANDS, run
+from facefind.cli.main import COMMANDS
 from facefind.cli.output import plural, progress, shown
 from facefind.errors import InferenceError, StoreError
 from facefind.ingest import IngestReport
+from tests.command import Result, call_facefind
 from tests.fakes import RED, write_photo
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Result]:
     def call(*arguments: str) -> Result:
-        with pytest.raises(SystemExit) as stopped:
-            run(["--home", str(tmp_path / "home"), *arguments])
-        captured = capsys.readouterr()
-        assert isinstance(stopped.value.code, int)
-        return Result(stopped.value.code, captured.out, captured.err)
+        return call_facefind(capsys, "--home", tmp_path / "home", *arguments)
 
     return call
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,21 +16,15 @@ from PIL import Image as PillowImage
 
 from facefind import evaluation
 from facefind.cli.context import App
-from facefind.cli.main import run
 from facefind.errors import UnreadablePhoto, WeightsError
 from facefind.evaluation import find_labelled, judge, look
 from facefind.inference.pipeline import PIPELINES
 from facefind.metrics import all_pairs
 from facefind.types import Box, Detection, Face, Image
+from tests.command import Result, call_facefind
 from tests.fakes import GREY
 
 Colour = tuple[int, int, int]
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
 
 
 @dataclass
@@ -70,11 +64,7 @@ def cli(
     monkeypatch.setattr(App, "pipeline", lambda *_: MeanColour())
 
     def call(*arguments: object) -> Result:
-        with pytest.raises(SystemExit) as stopped:
-            run(["--home", str(tmp_path / "home"), *map(str, arguments)])
-        captured = capsys.readouterr()
-        assert isinstance(stopped.value.code, int)
-        return Result(stopped.value.code, captured.out, captured.err)
+        return call_facefind(capsys, "--home", tmp_path / "home", *arguments)
 
     return call
 

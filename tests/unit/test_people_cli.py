@@ -9,19 +9,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 
 from facefind import images
 from facefind.cli.context import App
-from facefind.cli.main import run
 from facefind.cli.people_command import SUBCOMMANDS
 from facefind.errors import UsageError
 from facefind.people.contact_sheet import MOST, Labelled, write_sheet
 from facefind.store.records import Decision, SeenFace
 from facefind.types import Box
+from tests.command import Result, call_facefind
 from tests.fakes import BLUE, RED, write_photo
 from tests.program import REPO
 
@@ -33,20 +33,10 @@ MERGE = Decision(
 IMPORT = Decision(6, "import", {"folder": "x"}, "root@host", WHEN, "me@here", WHEN, 3)
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
     def call(*arguments: object) -> Result:
-        with pytest.raises(SystemExit) as stopped:
-            run(["people", *(str(argument) for argument in arguments)])
-        captured = capsys.readouterr()
-        assert isinstance(stopped.value.code, int)
-        return Result(stopped.value.code, captured.out, captured.err)
+        return call_facefind(capsys, "people", *arguments)
 
     return call
 

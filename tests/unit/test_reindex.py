@@ -9,20 +9,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from facefind.cli import reindex_command
 from facefind.cli.context import App
-from facefind.cli.main import run
 from facefind.errors import StoreError, UsageError
 from facefind.inference.pipeline import PIPELINES, resolve_settings
 from facefind.reindex import ReindexReport, chosen_settings, reindex, target_of
 from facefind.store.records import EventSummary, Outstanding, Replaced, Succession
 from facefind.store.sightings import counterparts
 from facefind.types import Event, Face, SettingValue
+from tests.command import Result, call_facefind
 from tests.moving import NARROW, WIDE, FakePipeline, write_photos
 
 DEFAULTS = resolve_settings(NARROW, {})
@@ -220,12 +219,6 @@ def test_where_there_is_nothing_nothing_matches(old: int, new: int) -> None:
 # The command
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
 def cli(
     store: OneEvent,
@@ -244,11 +237,7 @@ def cli(
     monkeypatch.setattr(App, "pipeline", load)
 
     def call(*arguments: str) -> Result:
-        with pytest.raises(SystemExit) as stopped:
-            run(["--home", str(tmp_path / "home"), "reindex", *arguments])
-        captured = capsys.readouterr()
-        assert isinstance(stopped.value.code, int)
-        return Result(stopped.value.code, captured.out, captured.err)
+        return call_facefind(capsys, "--home", tmp_path / "home", "reindex", *arguments)
 
     return call
 

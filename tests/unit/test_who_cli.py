@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -10,29 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 
 from facefind.cli.context import App
-from facefind.cli.main import run
 from facefind.store.records import FaceNearby, Person, SeenFace
 from facefind.types import Box, Event, FloatArray, Match
+from tests.command import Result, call_facefind
 from tests.fakes import BLUE, RED, ColourFinder, write_photo
 
 PARTY = Event(1, "party", "colours", "f00d")
 ANN, BOB = Person(1, "Ann", False, None, 3, 3, 3), Person(2, None, True, None, 2, 2, 0)
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 def axis(channel: int) -> FloatArray:
@@ -139,11 +128,7 @@ def who(
     write_photo(tmp_path / "bob.png", BLUE)
 
     def call(*arguments: str) -> Result:
-        with pytest.raises(SystemExit) as stopped:
-            run(["who", *arguments])
-        captured = capsys.readouterr()
-        assert isinstance(stopped.value.code, int)
-        return Result(stopped.value.code, captured.out, captured.err)
+        return call_facefind(capsys, "who", *arguments)
 
     return call
 
