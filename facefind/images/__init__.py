@@ -7,6 +7,7 @@ from facefind.images.discover import ALBUMS_RECORD, discover, discover_apart
 from facefind.images.draw import draw_faces
 from facefind.images.files import FileContent, read_file, stamp
 from facefind.images.metadata import Metadata, metadata_of, read_metadata
+from facefind.images.opened import OpenedPhoto
 from facefind.images.photo import read_photo
 from facefind.images.save import save_jpeg
 from facefind.images.sheet import DrawnPair, Tile, draw_grid, draw_pairs
@@ -17,6 +18,7 @@ __all__ = [
     "DrawnPair",
     "FileContent",
     "Metadata",
+    "OpenedPhoto",
     "Tile",
     "decode",
     "discover",

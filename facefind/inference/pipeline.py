@@ -23,7 +23,16 @@ from facefind.inference.detectors.scrfd import ScrfdDetector, ScrfdSettings
 from facefind.inference.detectors.yunet import YuNetDetector, YuNetSettings
 from facefind.inference.embedders import arcface, clip, dlib_resnet, sface
 from facefind.inference.forest import Forest
-from facefind.inference.protocols import Aligner, Assessor, Detector, Embedder, Model, Parts
+from facefind.inference.protocols import (
+    Aligner,
+    Assessor,
+    Detector,
+    Embedder,
+    Model,
+    Parts,
+    PhotoPixels,
+    Seen,
+)
 from facefind.inference.session import Session, check_runtime
 from facefind.types import Detection, Embeddings, Face, Image, SettingValue
 
@@ -146,6 +155,22 @@ class CheckedDetector:
         return sorted(found, key=lambda face: (-face.score, face.box.y, face.box.x))
 
 
+class WholePicture:
+    """A picture in memory, as `facefind.inference.protocols.PhotoPixels`."""
+
+    def __init__(self, image: Image) -> None:
+        self._image = image
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self._image.shape[1], self._image.shape[0]
+
+    def at(self, _scale: float) -> Image:
+        """The picture as it is."""
+        return self._image
+
+
 class Pipeline:
     """Finds faces in pictures and embeds them.
 
@@ -173,8 +198,28 @@ class Pipeline:
         Raises:
             InferenceError: The picture cannot be processed.
         """
-        detections = self.detect(image)
-        cut = self.cut(image, detections)
+        (faces,) = self.recognise([self.see(WholePicture(image))])
+        return faces
+
+    def see(self, photo: PhotoPixels) -> Seen:
+        """The faces of a photo before they are embedded, in the order of `detect`.
+
+        Raises:
+            PhotoError: The photo is damaged.
+            InferenceError: It cannot be processed.
+        """
+        detections = self.detect(image := photo.at(1.0))
+        return Seen(detections, self.cut(image, detections))
+
+    def recognise(self, seen: Sequence[Seen]) -> list[list[Face]]:
+        """The faces of each photo; the same whatever photos come together.
+
+        Raises:
+            InferenceError: A face cannot be embedded.
+        """
+        return [self._faces(detections, cut) for detections, cut in seen]
+
+    def _faces(self, detections: list[Detection], cut: list[Image]) -> list[Face]:
         vectors, asymmetry = self._embed(cut)
         unknown = [None] * len(detections)
         measured = unknown if asymmetry is None else asymmetry.tolist()

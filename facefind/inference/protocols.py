@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -22,11 +22,41 @@ class Model(Protocol):
         """
 
 
+class PhotoPixels(Protocol):
+    """A photo that gives its pixels at several scales; a scale is pixels given per photo pixel."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the upright photo, in its own pixels."""
+
+    def at(self, scale: float) -> Image:
+        """The upright RGB picture at this scale or a larger one, at most the photo's own.
+
+        Raises:
+            PhotoError: It is damaged.
+        """
+
+
 class Detector(Protocol):
     """Finds faces."""
 
     def detect(self, image: Image) -> list[Detection]:
         """The faces of an upright RGB picture, boxes and landmarks in its pixels, in any order."""
+
+
+@runtime_checkable
+class ScalingDetector(Protocol):
+    """A `Detector` to which a large photo may be shown smaller than it is."""
+
+    def scale_for(self, width: int, height: int) -> float:
+        """The smallest scale that shows it all that it looks at in a photo of this size; 0..1."""
+
+    def detect(self, image: Image, scale: float = 1.0) -> list[Detection]:
+        """As `Detector.detect`.
+
+        Args:
+            scale: Pixels of the picture per pixel of the photo that it was made from.
+        """
 
 
 class Aligner(Protocol):
@@ -64,6 +94,33 @@ class FaceFinder(Protocol):
         Raises:
             InferenceError: The picture cannot be processed.
         """
+
+
+class Seen(NamedTuple):
+    """The faces of one photo before they are embedded.
+
+    Attributes:
+        detections: In the photo's own pixels.
+        chips: What the embedder looks at, one for each.
+    """
+
+    detections: list[Detection]
+    chips: list[Image]
+
+
+class BatchFinder(Protocol):
+    """Finds faces in two steps, so that the second can take many photos at once."""
+
+    def see(self, photo: PhotoPixels) -> Seen:
+        """The faces of a photo, best first; any thread may ask.
+
+        Raises:
+            PhotoError: The photo is damaged.
+            InferenceError: It cannot be processed.
+        """
+
+    def recognise(self, seen: Sequence[Seen]) -> list[list[Face]]:
+        """The faces of each photo, embedded; the same whatever photos come together."""
 
 
 class Parts(NamedTuple):
