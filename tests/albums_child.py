@@ -1,7 +1,8 @@
-"""Writes albums of a made-up library, as a process that can be killed.
+"""Writes albums of a made-up library, as a process that stops itself at a change to the disk.
 
-Arguments: the output folder, the photos' folder, the mode, and which of two states the library is
-in. Between the two people are renamed, two swap their names, and photos come and go.
+Arguments: the output folder, the photos' folder, the mode, which of two states the library is in,
+and when to stop as `tests.stopping.stopping` says it, or "". Between the two states people are
+renamed, two swap their names, and photos come and go. At the end it says how many changes it made.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import cast
 
 from facefind.albums import AlbumMode, Choice, PageChoice, people_albums, write_albums
 from tests.people_store import PARTY, PeopleStore
+from tests.stopping import Stopper, before_disk_changes
 
 PHOTOS = 36
 
@@ -34,10 +36,11 @@ def library(photos: list[Path], state: str) -> PeopleStore:
 
 
 def main() -> None:
-    out, folder, mode, state = sys.argv[1:]
+    out, folder, mode, state, stop = sys.argv[1:]
     store = library(sorted(Path(folder).iterdir()), state)
     members = people_albums(store, Choice([PARTY], unsorted=True))
-    print("ready", flush=True)
+    stopper = Stopper.of(stop)
+    before_disk_changes(stopper.step)
     write_albums(
         Path(out),
         members.albums,
@@ -46,6 +49,7 @@ def main() -> None:
         mode=cast("AlbumMode", mode),
         page=PageChoice("Party", {}, list),
     )
+    print(stopper.steps)
 
 
 if __name__ == "__main__":

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
-import sys
+import signal
 from pathlib import Path
 
 import pytest
 
-from facefind.albums import (
-    RECORD_NAME,
-    AlbumMode,
-    Choice,
-    PageChoice,
-    people_albums,
-    write_albums,
-)
+from facefind.albums import AlbumMode, Choice, PageChoice, people_albums, write_albums
+from tests.albums_written import contents_of
 from tests.fakes import GREEN, RED, write_photo
 from tests.people_store import PARTY, PeopleStore
-
-STOPPED = 77
-
-CHANGES = frozenset(
-    ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.symlink", "os.link", "os.utime")
-)
+from tests.stopping import Stopper, before_disk_changes
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -69,43 +56,14 @@ def write(out: Path, store: PeopleStore, mode: AlbumMode) -> None:
     )
 
 
-def stopped(out: Path, store: PeopleStore, mode: AlbumMode, step: int) -> bool:
-    """Writes in another process, which ends at once before its change of this number."""
+def stopped(out: Path, store: PeopleStore, mode: AlbumMode, number: int) -> bool:
+    """Writes in another process, which is killed before its change of this number."""
     process = os.fork()
     if process == 0:
-        _stop_before(step)
+        before_disk_changes(Stopper(number, signal.SIGKILL, 0.0).step)
         write(out, store, mode)
         os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == STOPPED
-
-
-def _stop_before(step: int) -> None:
-    left = step
-
-    def count(event: str, arguments: tuple[object, ...]) -> None:
-        nonlocal left
-        writing = event == "open" and isinstance(arguments[2], int) and arguments[2] & os.O_CREAT
-        if event in CHANGES or writing:
-            left -= 1
-            if left == 0:
-                os._exit(STOPPED)
-
-    sys.addaudithook(count)
-
-
-def contents(out: Path) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for path in sorted(out.rglob("*")):
-        name = str(path.relative_to(out))
-        if path.is_symlink():
-            found[name] = path.readlink()
-        elif path.is_dir():
-            found[name] = None
-        elif path.name == RECORD_NAME:
-            found[name] = json.loads(path.read_text())
-        else:
-            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize(
@@ -119,17 +77,17 @@ def test_the_next_run_makes_it_as_if_undisturbed(
     (tmp_path / "first" / "mine.txt").write_text("mine")
     shutil.copytree(tmp_path / "first", tmp_path / "expected", symlinks=True)
     write(tmp_path / "expected", later(photos), after)
-    expected = contents(tmp_path / "expected")
+    expected = contents_of(tmp_path / "expected")
     out, differing, step = tmp_path / "out", [], 1
     while True:
         shutil.copytree(tmp_path / "first", out, symlinks=True)
         if not stopped(out, later(photos), after, step):
             break
         write(out, later(photos), after)
-        if contents(out) != expected:
+        if contents_of(out) != expected:
             differing.append(step)
         shutil.rmtree(out)
         step += 1
-    assert contents(out) == expected
+    assert contents_of(out) == expected
     assert step > 30
     assert differing == []
