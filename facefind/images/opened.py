@@ -2,23 +2,66 @@
 
 from __future__ import annotations
 
-from facefind.images.decode import decode
-from facefind.types import Image, Photo, PhotoInfo
+import math
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from itertools import count
+from typing import NamedTuple
+
+from facefind.images import colour, exif, formats, loading, raw
+from facefind.types import Image, PhotoInfo
+
+_MEGA = 1_000_000
+
+MAX_DECODED = 50.0
+"""Megapixels that are given at the most; see `OpenedPhoto`."""
 
 
 class OpenedPhoto:
     """A picture file's bytes, decoded no larger than is asked for.
 
-    Raises, here and in `at`, what `decode` raises.
+    The format is told by the content. Of animations and stacks the first picture counts. A file
+    that ends before its picture does is refused, since faces could be missing from it; a JPEG
+    that lacks nothing but its end marker is read.
+
+    Of a JPEG, also of the preview in a camera's raw file, only the header is read at first; `at`
+    decodes it to a half, a quarter or an eighth of its sides where that is enough. Other formats
+    are decoded in full at once.
+
+    Memory: 7 bytes for each decoded pixel while it is decoded, 3 of which stay; a progressive JPEG
+    takes 3 to 6 more for each pixel of the file. Photos of more than ``max_decoded`` megapixels
+    come smaller. JPEGs are decoded so; others are shrunk once they are decoded in full, so that a
+    PNG of 200 megapixels takes 1 GB for a moment.
+
+    Several threads may decode at once, each its own photo.
+
+    Attributes:
+        info: What the file says of the photo; width and height are its own, whatever the scale.
     """
 
-    def __init__(self, data: bytes) -> None:
-        self._photo: Photo = decode(data)
+    def __init__(
+        self, data: bytes, *, max_megapixels: float = 200, max_decoded: float = MAX_DECODED
+    ) -> None:
+        """Opens a file.
 
-    @property
-    def info(self) -> PhotoInfo:
-        """What the file says of the photo; width and height are its own."""
-        return self._photo.info
+        Args:
+            data: The whole file.
+            max_megapixels: Pictures with more pixels are refused before they are decoded. TIFF, GIF
+                and ICO have a ceiling of their own in Pillow, 358 megapixels.
+            max_decoded: Pictures with more megapixels are given smaller.
+
+        Raises:
+            PhotoTooLarge: More pixels than ``max_megapixels``.
+            UnreadablePhoto: No picture, or one that is damaged or of a kind that cannot be read.
+                The message is a short reason without the file's name, which the caller knows.
+        """
+        self._data = data
+        self._format = loading.format_of(data)
+        self._limits = max_megapixels, max_decoded
+        self._jpeg: _Jpeg | None = None
+        self._kept: tuple[int, Image] | None = None
+        with self._plain_reasons():
+            self.info = self._open()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -26,5 +69,114 @@ class OpenedPhoto:
         return self.info.width, self.info.height
 
     def at(self, scale: float) -> Image:
-        """The upright RGB picture at this scale or a larger one, at most the photo's own."""
-        return self._photo.pixels
+        """The upright RGB picture at this scale or a larger one, at most the photo's own.
+
+        Each side is the photo's over one whole number, rounded up. The pixels are kept, so that
+        asking for the same or for less again costs nothing; they are not to be changed.
+
+        Raises:
+            UnreadablePhoto: It is damaged. The reason does not depend on the scale.
+        """
+        step = 1 if self._jpeg is None else loading.coarsest_step(scale, self.size)
+        if self._kept is None or step < self._kept[0]:
+            self.free()
+            with self._plain_reasons():
+                self._kept = step, self._decode(step)
+        return self._kept[1]
+
+    def free(self) -> None:
+        """Forgets the pixels; `at` decodes them again."""
+        self._kept = None
+
+    def _plain_reasons(self) -> AbstractContextManager[None]:
+        return loading.plain_reasons(self._format, self._limits[0])
+
+    def _open(self) -> PhotoInfo:
+        """What the file says. Where only its pixels can tell, they are kept."""
+        if self._format == "JPEG":
+            return self._open_jpeg(self._data, None)
+        if self._format == formats.RAW:
+            return self._open_raw()
+        pixels, info = self._load()
+        self._kept = 1, pixels
+        return info
+
+    def _open_jpeg(self, data: bytes, facts: exif.Facts | None) -> PhotoInfo:
+        """What a JPEG's header says.
+
+        Args:
+            facts: What is said of the photo elsewhere and goes before this JPEG's EXIF.
+        """
+        image = loading.open_jpeg(data, self._limits[0])
+        facts = facts or loading.facts_of(image)
+        finest = next(step for step in (1, 2, 4, 8) if step == 8 or self._fits(image.size, step))
+        self._jpeg = _Jpeg(data, facts.orientation, finest)
+        return _info(self._format, _turned(image.size, facts.orientation), facts)
+
+    def _open_raw(self) -> PhotoInfo:
+        facts = raw.facts(self._data)
+        pixels = self._develop()
+        if pixels is None:
+            return self._open_jpeg(raw.preview(self._data), facts)
+        if facts is None:
+            preview = loading.open_jpeg(raw.preview(self._data), self._limits[0])
+            facts = loading.facts_of(preview)
+        self._kept = 1, pixels
+        return _info(self._format, (pixels.shape[1], pixels.shape[0]), facts)
+
+    def _develop(self) -> Image | None:
+        return raw.develop(self._data, self._limits[0] * _MEGA)
+
+    def _decode(self, step: int) -> Image:
+        if self._jpeg is None:
+            developed = self._develop() if self._format == formats.RAW else None
+            return self._load()[0] if developed is None else developed
+        data, orientation, finest = self._jpeg
+        image = loading.load_jpeg(data, max(step, finest), finest)
+        return colour.to_array(colour.to_srgb(image), orientation)
+
+    def _load(self) -> tuple[Image, PhotoInfo]:
+        """A picture that can only be decoded in full, and what its file says."""
+        image = loading.open_picture(self._format, self._data, self._limits[0])
+        image.load()
+        facts = loading.facts_of(image)
+        # Pillow turns a TIFF upright by itself, libheif a HEIF; pillow-heif resets the EXIF tag.
+        orientation = 1 if self._format in ("TIFF", "HEIF") else facts.orientation
+        info = _info(self._format, _turned(image.size, orientation), facts)
+        info = replace(info, animated=loading.is_animated(self._format, image))
+        image = colour.to_srgb(image)
+        step = next(step for step in count(1) if self._fits(image.size, step))
+        return colour.to_array(image if step == 1 else image.reduce(step), orientation), info
+
+    def _fits(self, size: tuple[int, int], step: int) -> bool:
+        return math.prod(size) <= self._limits[1] * _MEGA * step**2
+
+
+class _Jpeg(NamedTuple):
+    """The JPEG that holds a photo's pixels.
+
+    Attributes:
+        orientation: How it is to be turned; see EXIF.
+        finest: The smallest step that it is decoded at; see `loading.load_jpeg`.
+    """
+
+    data: bytes
+    orientation: int
+    finest: int
+
+
+def _turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """The upright size of a stored picture."""
+    return size if orientation < 5 else (size[1], size[0])
+
+
+def _info(format_: str, size: tuple[int, int], facts: exif.Facts) -> PhotoInfo:
+    return PhotoInfo(
+        format=format_,
+        width=size[0],
+        height=size[1],
+        taken_at=facts.taken_at,
+        camera=facts.camera,
+        latitude=facts.latitude,
+        longitude=facts.longitude,
+    )
