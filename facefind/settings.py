@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from facefind.errors import UsageError
 
@@ -20,6 +20,9 @@ else:
 
 CONFIG_NAME = "config.toml"
 
+Device: TypeAlias = Literal["auto", "cpu", "cuda"]
+DEVICES: tuple[Device, ...] = get_args(Device)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -29,11 +32,13 @@ class Settings:
         home: Folder of the embedded database, downloaded weights and the config file.
         database_url: A PostgreSQL of the user's own; None starts the embedded one.
         threads: Threads a model may use; 0 leaves the choice to the runtime.
+        device: What models run on: "cuda" is an NVIDIA GPU or an error, "auto" one that works.
     """
 
     home: Path
     database_url: str | None = None
     threads: int = 0
+    device: Device = "auto"
 
     @property
     def models_dir(self) -> Path:
@@ -63,7 +68,12 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
     url = first("database_url")
     if url is not None and not isinstance(url, str):
         raise UsageError(f"database_url must be text, not {url!r}.")
-    return Settings(home=home, database_url=url, threads=_threads(first("threads")))
+    return Settings(
+        home=home,
+        database_url=url,
+        threads=_threads(first("threads")),
+        device=_device(first("device")),
+    )
 
 
 def _home(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Path:
@@ -88,6 +98,13 @@ def _threads(value: Any) -> int:
     return threads
 
 
+def _device(value: Any) -> Device:
+    for device in DEVICES:
+        if value in (None, device):
+            return device
+    raise UsageError(f"device must be one of {', '.join(DEVICES)}, not {value!r}.")
+
+
 def _read_config(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
@@ -101,10 +118,10 @@ def _read_config(path: Path) -> dict[str, Any]:
         config: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"The config file {path} is not valid TOML: {error}.") from error
-    unknown = set(config) - {"database_url", "threads"}
+    unknown = set(config) - {"database_url", "device", "threads"}
     if unknown:
         raise UsageError(
             f"The config file {path} has unknown settings: {', '.join(sorted(unknown))}.",
-            "It knows database_url and threads.",
+            "It knows database_url, device and threads.",
         )
     return config

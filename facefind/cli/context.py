@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from facefind import __version__
-from facefind.settings import Settings, load_settings
+from facefind.settings import DEVICES, Settings, load_settings
 
 if TYPE_CHECKING:
     from facefind.inference.pipeline import Pipeline
@@ -89,13 +89,24 @@ class App:
         with open_store(settings.home, settings.database_url) as repository:
             yield repository
 
-    def pipeline(self, name: str, values: Mapping[str, SettingValue]) -> Pipeline:
-        """A pipeline ready to run."""
+    def pipeline(
+        self, name: str, values: Mapping[str, SettingValue], *, threads: int | None = None
+    ) -> Pipeline:
+        """A pipeline ready to run.
+
+        Args:
+            threads: Threads of each network; by default as the settings say, else one per core,
+                which is fastest for one picture after another.
+        """
         from facefind.inference.pipeline import load_pipeline
 
         settings = self.settings
         return load_pipeline(
-            name, models_dir=settings.models_dir, settings=values, threads=settings.threads
+            name,
+            models_dir=settings.models_dir,
+            settings=values,
+            threads=settings.threads if threads is None else threads,
+            device=settings.device,
         )
 
     def detector(self, name: str, values: Mapping[str, SettingValue]) -> Detector:
@@ -104,7 +115,11 @@ class App:
 
         settings = self.settings
         return load_detector(
-            name, models_dir=settings.models_dir, settings=values, threads=settings.threads
+            name,
+            models_dir=settings.models_dir,
+            settings=values,
+            threads=settings.threads,
+            device=settings.device,
         )
 
 
@@ -153,6 +168,12 @@ _GLOBAL_OPTIONS: list[Callable[..., Any]] = [
         help="Folder of the database and the downloaded models [FACEFIND_HOME].",
     ),
     _global("--database-url", help="Use this PostgreSQL instead [FACEFIND_DATABASE_URL]."),
+    _global(
+        "--device",
+        type=click.Choice(DEVICES),
+        help="What networks run on: auto is a GPU that works, else the processor; cuda insists "
+        "[FACEFIND_DEVICE].",
+    ),
     _global("--json", is_flag=True, help="Machine output alone on stdout."),
     _global("-v", "--verbose", is_flag=True, help="Say more."),
     _global("-q", "--quiet", is_flag=True, help="Say only results and errors."),

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 @event_option
 def command(app: App, event: str | None) -> int:
     """Show what is known: events, their pipelines, photos, faces, and what failed."""
-    from facefind.search import events_to_search
+    from facefind.answers import event_named
 
     with app.store() as store:
         events = store.events()
         if event is not None:
-            events = events_to_search(events, event)
+            events = [event_named(events, event)]
         rows = [_describe(store, one) for one in events]
     if app.json:
         print_json({"home": str(app.settings.home), "events": rows})

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from facefind.errors import InferenceError, UsageError
-from facefind.inference import chips, options, quality, weights
+from facefind.inference import chips, options, quality, scaled, weights
 from facefind.inference.detectors.centerface import (
     THOROUGH,
     CenterFaceDetector,
@@ -31,9 +31,11 @@ from facefind.inference.protocols import (
     Model,
     Parts,
     PhotoPixels,
+    ScalingDetector,
     Seen,
 )
 from facefind.inference.session import Session, check_runtime
+from facefind.settings import Device
 from facefind.types import Detection, Embeddings, Face, Image, SettingValue
 
 DEFAULT_PIPELINE = "dlib"
@@ -138,10 +140,19 @@ class CheckedDetector:
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
 
-    def detect(self, image: Image) -> list[Detection]:
+    def scale_for(self, width: int, height: int) -> float:
+        """The smallest scale at which it may be shown a photo; see `ScalingDetector`."""
+        if isinstance(self._detector, ScalingDetector):
+            return self._detector.scale_for(width, height)
+        return 1.0
+
+    def detect(self, image: Image, scale: float = 1.0) -> list[Detection]:
         """The faces of an upright picture, RGB uint8 (H, W, 3).
 
         Best score first, equal ones from the top, then from the left.
+
+        Args:
+            scale: Pixels of the picture per pixel of the photo, from `scale_for` up.
 
         Raises:
             InferenceError: The picture cannot be processed.
@@ -149,7 +160,10 @@ class CheckedDetector:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise InferenceError(f"No RGB picture: {image.dtype} of shape {image.shape}.")
         with _opencv_errors():
-            found = self._detector.detect(image)
+            if isinstance(self._detector, ScalingDetector):
+                found = self._detector.detect(image, scale)
+            else:
+                found = self._detector.detect(image)
         if not all(_is_sound(detection) for detection in found):
             raise InferenceError("The detector answered with an impossible box.")
         return sorted(found, key=lambda face: (-face.score, face.box.y, face.box.x))
@@ -208,8 +222,11 @@ class Pipeline:
             PhotoError: The photo is damaged.
             InferenceError: It cannot be processed.
         """
-        detections = self.detect(image := photo.at(1.0))
-        return Seen(detections, self.cut(image, detections))
+        detector = self._parts.detector
+        image = photo.at(detector.scale_for(*photo.size))
+        found = detector.detect(image, scaled.image_scale(photo, image))
+        chips = scaled.cut(photo, image, found, self.cut)
+        return Seen(scaled.rescaled(found, image, *photo.size), chips)
 
     def recognise(self, seen: Sequence[Seen]) -> list[list[Face]]:
         """The faces of each photo; the same whatever photos come together.
@@ -278,6 +295,7 @@ def load_pipeline(
     models_dir: Path,
     settings: Mapping[str, SettingValue] | None = None,
     threads: int = 0,
+    device: Device = "auto",
 ) -> Pipeline:
     """A pipeline whose weights and runtime are there; the networks load at first use.
 
@@ -286,16 +304,17 @@ def load_pipeline(
         models_dir: Where downloaded weights lie.
         settings: As `resolve_settings` gives them; what is missing takes its default.
         threads: Threads per network; 0 for one per core.
+        device: What the networks run on; see `facefind.inference.session.Session`.
 
     Raises:
         UsageError: No such pipeline, or a wrong setting.
-        RuntimeMissing, SetupError: No onnxruntime that works.
+        RuntimeMissing, SetupError: No onnxruntime that works, or no GPU where one is insisted on.
         WeightsError: A weight file is missing or damaged.
     """
     spec = _spec(name)
     chosen = _settings(spec, settings or {})
-    check_runtime()
-    sessions = {record: _open(record, models_dir, threads) for record in spec.weights}
+    check_runtime(device)
+    sessions = {record: _open(record, models_dir, threads, device) for record in spec.weights}
     model = sessions.__getitem__
     return Pipeline(
         spec,
@@ -316,6 +335,7 @@ def load_detector(
     models_dir: Path,
     settings: Mapping[str, SettingValue] | None = None,
     threads: int = 0,
+    device: Device = "auto",
 ) -> CheckedDetector:
     """A pipeline's detector alone, for which the embedder's weights need not be there.
 
@@ -325,13 +345,13 @@ def load_detector(
     """
     spec = _spec(name)
     chosen = _settings(spec, settings or {})
-    detector = spec.detector(chosen, lambda record: _open(record, models_dir, threads))
+    detector = spec.detector(chosen, lambda record: _open(record, models_dir, threads, device))
     return CheckedDetector(detector)
 
 
-def _open(record: str, models_dir: Path, threads: int) -> Model:
+def _open(record: str, models_dir: Path, threads: int, device: Device) -> Model:
     path = weights.locate(record, models_dir)
-    return Forest(path) if path.suffix == ".npz" else Session(path, threads)
+    return Forest(path) if path.suffix == ".npz" else Session(path, threads, device)
 
 
 def _spec(name: str) -> PipelineSpec:

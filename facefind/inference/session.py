@@ -1,16 +1,22 @@
 """Runs ONNX files: the only importer of onnxruntime.
 
 A session is loaded when it is first run. It uses an NVIDIA GPU where onnxruntime-gpu is installed
-and works, else the processor; a GPU that fails is left with one warning.
+and there is one, else the processor; a GPU that is there and fails is left with one warning, or
+with an error where it was asked for.
+
+A network's threads are as many as its user says: one for those who run it from several threads of
+their own, which is the fastest way through many photos; all cores for a single picture.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import io
 import logging
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
@@ -19,6 +25,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from facefind.errors import InferenceError, RuntimeMissing, SetupError, WeightsError
+from facefind.settings import Device
 
 _log = logging.getLogger(__name__)
 
@@ -35,14 +42,20 @@ _INSTALL = (
 )
 
 
-def check_runtime() -> None:
-    """Makes sure that onnxruntime can be used.
+_DRIVERS = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
+"""NVIDIA's driver, by operating system."""
+
+
+def check_runtime(device: Device = "auto") -> None:
+    """Makes sure that onnxruntime can be used, and a GPU if that is what is asked for.
 
     Raises:
         RuntimeMissing: None is installed.
-        SetupError: One is installed but does not load.
+        SetupError: One is installed but does not load; or there is no GPU for "cuda".
     """
-    _runtime()
+    runtime = _runtime()
+    if device == "cuda" and (lacking := _lacking(runtime)):
+        raise SetupError(f"There is no GPU to use: {lacking[0]}.", lacking[1])
 
 
 class Session:
@@ -51,20 +64,31 @@ class Session:
     Args:
         path: The ONNX file.
         threads: Threads of one run; 0 for one per core.
+        device: "cuda" insists on a GPU; "auto" takes one that works.
     """
 
-    def __init__(self, path: Path, threads: int = 0) -> None:
+    def __init__(self, path: Path, threads: int = 0, device: Device = "auto") -> None:
         self._path = path
         self._threads = threads
+        self._device = device
         self._lock = Lock()
         self._session: Any = None
-        self._gpu_failed = False
+        self._gpu_failed = device == "cpu"
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it runs on a GPU, where large batches pay; loads it.
+
+        Raises:
+            RuntimeMissing, SetupError, WeightsError: As `run`.
+        """
+        return _CUDA in self._ready().get_providers()
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """The outputs, in the network's order, for inputs by name.
 
         Raises:
-            RuntimeMissing, SetupError: See `check_runtime`.
+            RuntimeMissing, SetupError: See `check_runtime`; or a GPU was asked for and fails.
             WeightsError: The file is no network that onnxruntime reads.
             InferenceError: The inputs do not fit the network, or memory ran out.
         """
@@ -72,7 +96,7 @@ class Session:
         try:
             return _outputs(session, feeds)
         except InferenceError as error:
-            if _CUDA not in session.get_providers():
+            if _CUDA not in session.get_providers() or self._device == "cuda":
                 raise
             reason = str(error)
         return _outputs(self._leave_gpu(session, reason), feeds)
@@ -87,32 +111,49 @@ class Session:
         """The session on the processor, which takes the place of ``failed`` for good."""
         with self._lock:
             if self._session is failed:
-                _warn_once(f"The GPU failed, so the processor is used. {reason}")
+                _log_once(logging.WARNING, f"The GPU failed, so the processor is used. {reason}")
                 self._gpu_failed = True
                 self._session = self._load()
             return self._session
 
     def _load(self) -> Any:
         runtime = _runtime()
-        if not self._gpu_failed and _CUDA in runtime.get_available_providers():
-            session = self._load_on_gpu(runtime)
-            if session is not None:
-                return session
-            self._gpu_failed = True
+        if not self._gpu_failed and (session := self._load_on_gpu(runtime)) is not None:
+            return session
+        self._gpu_failed = True
         return self._create(runtime, [_CPU])
 
     def _load_on_gpu(self, runtime: Any) -> Any | None:
-        """A session on the GPU, or None, with a warning, when it does not come to be there."""
+        """A session on the GPU; None when it does not come to be there, with a warning where it
+        should have."""
+        if lacking := _lacking(runtime):
+            self._do_without("The processor is used", lacking[0], logging.INFO)
+            return None
         _preload_cuda(runtime)
         try:
             session = self._create(runtime, [(_CUDA, _CUDA_OPTIONS), _CPU])
         except WeightsError as error:
-            _warn_once(f"The GPU cannot be used, so the processor is. {error.message}")
+            self._do_without("The GPU cannot be used, so the processor is", error.message)
             return None
         if _CUDA not in session.get_providers():
-            _warn_once("The GPU cannot be used, so the processor is. --debug shows why.")
+            reason = "onnxruntime cannot load what it needs for CUDA; --debug shows why"
+            self._do_without("The GPU cannot be used, so the processor is", reason)
             return None
         return session
+
+    def _do_without(self, remark: str, reason: str, level: int = logging.WARNING) -> None:
+        """Says once that there is no GPU.
+
+        Raises:
+            SetupError: It was asked for.
+        """
+        if self._device == "cuda":
+            raise SetupError(
+                f"The GPU cannot be used: {reason}.",
+                "facefind[gpu] brings CUDA and cuDNN; the NVIDIA driver must be recent enough for "
+                "them. Without --device cuda the processor is used.",
+            )
+        _log_once(level, f"{remark}: {reason}.")
 
     def _create(self, runtime: Any, providers: list[Any]) -> Any:
         try:
@@ -156,6 +197,9 @@ def _options(runtime: Any, threads: int) -> Any:
     options.intra_op_num_threads = threads or _cores()
     # Idle threads that spin slow the other networks down: a pipeline runs two by turns.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # It would keep a plan, and at the next run a block of memory, for every shape of photo: two
+    # threads with photos of eleven shapes then hold 750 MB instead of 520, and are no faster.
+    options.enable_mem_pattern = False
     return options
 
 
@@ -166,10 +210,42 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+def _lacking(runtime: Any) -> tuple[str, str] | None:
+    """What is missing for a GPU to be used at all, and what to do about it; None for nothing."""
+    if _CUDA not in runtime.get_available_providers():
+        return (
+            "the onnxruntime that is installed runs on processors only",
+            "For an NVIDIA GPU: pip uninstall onnxruntime, then pip install 'facefind[gpu]'.",
+        )
+    if not driver_finds_gpu():
+        return (
+            "there is no NVIDIA driver, or it finds no GPU",
+            "Install the driver; nvidia-smi then lists the GPU. In a container, let it in.",
+        )
+    return None
+
+
 @functools.cache
-def _warn_once(message: str) -> None:
-    """Logs a warning, but not again for the pipeline's next network."""
-    _log.warning("%s", message)
+def driver_finds_gpu() -> bool:
+    """Whether NVIDIA's driver is installed and has a GPU. An ailing one counts as there."""
+    try:
+        driver = ctypes.CDLL(_DRIVERS.get(sys.platform, ""))
+        count = ctypes.c_int(0)
+        if driver.cuInit(0) == _NO_DEVICE:
+            return False
+        return bool(driver.cuDeviceGetCount(ctypes.byref(count)) or count.value)
+    except (OSError, AttributeError):
+        return False
+
+
+_NO_DEVICE = 100
+"""CUDA_ERROR_NO_DEVICE."""
+
+
+@functools.cache
+def _log_once(level: int, message: str) -> None:
+    """Logs a line, but not again for the pipeline's next network."""
+    _log.log(level, "%s", message)
 
 
 def _preload_cuda(runtime: Any) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import re
 import sys
 import threading
 import types
@@ -13,7 +15,8 @@ import numpy as np
 import pytest
 
 from facefind.errors import InferenceError, RuntimeMissing, SetupError, WeightsError
-from facefind.inference.session import Session, _warn_once, check_runtime
+from facefind.inference import session as session_module
+from facefind.inference.session import Session, _log_once, check_runtime, driver_finds_gpu
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 FEEDS = {"x": np.ones((1, 2), np.float32)}
@@ -64,11 +67,18 @@ class FakeRuntime(types.ModuleType):
 
 @pytest.fixture(autouse=True)
 def _forget_warnings() -> None:
-    _warn_once.cache_clear()
+    _log_once.cache_clear()
 
 
-def install(monkeypatch: pytest.MonkeyPatch, runtime: types.ModuleType | None) -> None:
+def install(
+    monkeypatch: pytest.MonkeyPatch, runtime: types.ModuleType | None, *, driver: bool = True
+) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
+    monkeypatch.setattr(session_module, "driver_finds_gpu", lambda: driver)
+
+
+def records_from(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
+    return [record.message for record in caplog.records if record.levelno >= level]
 
 
 def test_run_loads_once_and_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,6 +91,7 @@ def test_run_loads_once_and_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert runtime.made == [[CPU]]
     assert runtime.options.intra_op_num_threads == 3
     assert runtime.options.entries == {"session.intra_op.allow_spinning": "0"}
+    assert runtime.options.enable_mem_pattern is False
 
 
 def test_threads_that_start_together_load_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,9 +119,110 @@ def test_the_gpu_is_used_where_it_works(
 ) -> None:
     runtime = FakeRuntime((CUDA, CPU))
     install(monkeypatch, runtime)
-    Session(PATH).run(FEEDS)
+    session = Session(PATH)
+    session.run(FEEDS)
+    assert session.on_gpu
     assert runtime.made == [[CUDA, CPU]]
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("available", "driver"), [((CPU,), True), ((CPU,), False), ((CUDA, CPU), False)]
+)
+def test_no_gpu_is_nothing_to_warn_of(
+    available: tuple[str, ...],
+    driver: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    runtime = FakeRuntime(available)
+    install(monkeypatch, runtime, driver=driver)
+    caplog.set_level(logging.INFO)
+    for session in (Session(PATH), Session(PATH)):
+        assert session.run(FEEDS)[0].tolist() == [[2, 2]]
+        assert not session.on_gpu
+    assert runtime.made == [[CPU], [CPU]]
+    assert records_from(caplog, logging.WARNING) == []
+    assert len(records_from(caplog, logging.INFO)) == 1
+
+
+def test_the_processor_is_used_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = FakeRuntime((CUDA, CPU))
+    install(monkeypatch, runtime)
+    Session(PATH, device="cpu").run(FEEDS)
+    assert runtime.made == [[CPU]]
+
+
+@pytest.mark.parametrize(
+    ("available", "driver", "reason", "hint"),
+    [
+        ((CPU,), True, "processors only", r"pip install 'facefind\[gpu\]'"),
+        ((CUDA, CPU), False, "no NVIDIA driver", "nvidia-smi"),
+    ],
+)
+def test_a_gpu_that_is_asked_for_and_not_there_is_an_error_that_says_what_is_missing(
+    available: tuple[str, ...],
+    driver: bool,
+    reason: str,
+    hint: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    install(monkeypatch, FakeRuntime(available), driver=driver)
+    check_runtime("auto")
+    check_runtime("cpu")
+    with pytest.raises(SetupError, match=reason) as caught:
+        check_runtime("cuda")
+    assert re.search(hint, caught.value.hint)
+    with pytest.raises(SetupError, match=reason):
+        Session(PATH, device="cuda").run(FEEDS)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "kind", "reason"),
+    [
+        ("absent", SetupError, "cannot load what it needs"),
+        ("refuses", SetupError, "parsing failed"),
+        ("breaks", InferenceError, "inputs are missing"),
+    ],
+)
+def test_a_gpu_that_is_asked_for_and_fails_is_not_left(
+    gpu: str, kind: type[Exception], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = FakeRuntime((CUDA, CPU), gpu)
+    install(monkeypatch, runtime)
+    check_runtime("cuda")
+    session = Session(PATH, device="cuda")
+    for _ in range(2):
+        with pytest.raises(kind, match=reason):
+            session.run(FEEDS)
+    assert [CPU] not in runtime.made
+
+
+@pytest.mark.parametrize(
+    ("initialised", "counted", "gpus", "found"),
+    [(0, 0, 1, True), (0, 0, 0, False), (100, 0, 0, False), (999, 999, 0, True)],
+    ids=["one", "none", "no device", "ailing"],
+)
+def test_the_driver_is_asked_for_gpus(
+    initialised: int, counted: int, gpus: int, found: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def count(pointer: Any) -> int:
+        pointer._obj.value = gpus
+        return counted
+
+    driver = types.SimpleNamespace(cuInit=lambda _: initialised, cuDeviceGetCount=count)
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: driver)
+    assert driver_finds_gpu.__wrapped__() is found
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
+def test_no_driver_is_no_gpu(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> Any:
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    assert driver_finds_gpu.__wrapped__() is False
 
 
 @pytest.mark.parametrize("gpu", ["absent", "refuses", "breaks"])
@@ -123,9 +235,9 @@ def test_a_gpu_that_fails_is_left_with_one_warning(
         answers = [session.run(FEEDS)[0].tolist() for _ in range(3)]
         assert answers == [[[2, 2]]] * 3
     assert runtime.made == [[CUDA, CPU], [CPU]] * 2
-    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    warnings = records_from(caplog, logging.WARNING)
     assert len(warnings) == 1
-    assert "GPU" in warnings[0].message
+    assert "GPU" in warnings[0]
 
 
 def test_what_onnxruntime_prints_while_it_looks_for_cuda_stays_off_stdout(

@@ -51,3 +51,15 @@ def test_home_of_nobody() -> None:
 def test_threads_must_be_a_number(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="whole number"):
         load_settings({"home": tmp_path}, {"FACEFIND_THREADS": "many"})
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda"])
+def test_device_comes_from_flag_or_environment(device: str, tmp_path: Path) -> None:
+    assert load_settings({"home": tmp_path}, {"FACEFIND_DEVICE": device}).device == device
+    assert load_settings({"home": tmp_path, "device": device}, {}).device == device
+    assert load_settings({"home": tmp_path}, {}).device == "auto"
+
+
+def test_another_device_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="device must be one of auto, cpu, cuda, not 'gpu'"):
+        load_settings({"home": tmp_path}, {"FACEFIND_DEVICE": "gpu"})
