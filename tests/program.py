@@ -31,8 +31,24 @@ class Program:
         self, *arguments: object, stdin: str = "", cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Runs a command to its end, whatever its exit code."""
+        return self._run(self.command(*arguments), stdin, cwd)
+
+    def stopping(
+        self, counted: str, stop: str, *arguments: object
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs a command that stops itself; see `tests.facefind_child`."""
+        child = [self.python, "-m", "tests.facefind_child", counted, stop]
+        return self._run([*child, *map(str, arguments)], "", REPO)
+
+    def statements(self, *arguments: object) -> int:
+        """Runs a command to its end; how many statements it sends to the database."""
+        return int(self.stopping("statements", "", *arguments).stderr.splitlines()[-1])
+
+    def _run(
+        self, command: list[str], stdin: str, cwd: Path | None
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.command(*arguments),
+            command,
             input=stdin,
             capture_output=True,
             text=True,

@@ -5,23 +5,19 @@ from __future__ import annotations
 import random
 import shutil
 import signal
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg2
 import pytest
 
 from tests.program import Program
+from tests.stopping import LATEST, stopping
 
 FILES = 8
-FIRST_LINE = "IMG_0101.jpg: 1 face"
-
-KILLS_BEFORE, KILLS_AFTER = 4, 16
-"""Before and after the first photo is stored."""
+KILLS = 12
 
 ROWS = """
     SELECT convert_from(paths.path, 'UTF8'), photos.sha256, event_photos.state,
@@ -34,20 +30,6 @@ ROWS = """
     WHERE events.name = %s
     ORDER BY 1, 4, 5
 """
-
-
-class Course(NamedTuple):
-    """Seconds that a run takes to the line of its first photo, and from there to its end."""
-
-    first: float
-    rest: float
-
-
-class Kill(NamedTuple):
-    """What became of a run that was killed: its exit code, and how many of the files it stored."""
-
-    code: int
-    files: int
 
 
 @pytest.fixture(scope="module")
@@ -92,57 +74,23 @@ def ingest(program: Program, photos: Path, event: str) -> None:
     assert done.returncode == 1, done.stderr  # the broken photo
 
 
-def begin(program: Program, photos: Path, event: str) -> subprocess.Popen[str]:
-    """Starts an ingest that says on stderr which photos it has stored."""
-    return subprocess.Popen(
-        program.command("ingest", photos, "--event", event, "-v"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=program.environment(),
-    )
-
-
-def await_first_photo(process: subprocess.Popen[str]) -> None:
-    assert process.stderr is not None
-    assert any(FIRST_LINE in line for line in process.stderr)
-
-
-def course(program: Program, photos: Path) -> Course:
-    """How an undisturbed run goes, at its fastest: a machine that is busy now may not be later."""
-    runs = [timed(program, photos, f"timed {number}") for number in range(3)]
-    return Course(*map(min, zip(*runs, strict=True)))
-
-
-def timed(program: Program, photos: Path, event: str) -> Course:
-    started = time.monotonic()
-    process = begin(program, photos, event)
-    await_first_photo(process)
-    first = time.monotonic()
-    process.communicate()
-    return Course(first - started, time.monotonic() - first)
-
-
-def moments(run: Course) -> list[tuple[bool, float]]:
-    """When to kill: whether to await the first photo, and how many seconds to wait then."""
+def moments(statements: int) -> list[str]:
+    """When to kill a run of so many statements: every other time amid one or what follows it."""
     chance = random.Random(20)
-    before = [(False, chance.uniform(0.1, 0.9) * run.first) for _ in range(KILLS_BEFORE)]
     # One in each of as many equal parts: chance alone might leave a part of the run out.
-    parts = [(part + chance.random()) / KILLS_AFTER for part in range(KILLS_AFTER)]
-    return [*before, *((True, part * run.rest) for part in parts)]
+    parts = [(part + chance.random()) / KILLS for part in range(KILLS)]
+    seconds = [chance.uniform(1e-4, 4e-3) if part % 2 else 0.0 for part in range(KILLS)]
+    return [
+        stopping(1 + int(part * (statements - LATEST)), signal.SIGKILL, later)
+        for part, later in zip(parts, seconds, strict=True)
+    ]
 
 
-def kill(
-    program: Program, url: str, photos: Path, event: str, after_first: bool, seconds: float
-) -> Kill:
-    """Runs an ingest into a new event and kills it with SIGKILL at a moment of `moments`."""
-    process = begin(program, photos, event)
-    if after_first:
-        await_first_photo(process)
-    time.sleep(seconds)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    return Kill(process.returncode, stored_files(url, event))
+def kill(program: Program, url: str, photos: Path, event: str, moment: str) -> int:
+    """Runs an ingest into a new event, killed at that moment; how many of the files it stored."""
+    done = program.stopping("statements", moment, "ingest", photos, "--event", event)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    return stored_files(url, event)
 
 
 def test_kill_9_at_random_moments_then_a_normal_run_equals_an_undisturbed_one(
@@ -152,16 +100,16 @@ def test_kill_9_at_random_moments_then_a_normal_run_equals_an_undisturbed_one(
     expected = rows(url, "undisturbed")
     assert len({row[0] for row in expected}) == FILES
     assert sum(row[8] is not None for row in expected) == 8
-    kills, equal = [], []
-    for number, (after_first, seconds) in enumerate(moments(course(program, photos))):
+    # Grouping sends fewer statements where there are people already.
+    statements = program.statements("ingest", photos, "--event", "counted")
+    files, equal = [], []
+    for number, moment in enumerate(moments(statements)):
         event = f"killed {number}"
-        kills.append(kill(program, url, photos, event, after_first, seconds))
+        files.append(kill(program, url, photos, event, moment))
         ingest(program, photos, event)
         equal.append(rows(url, event) == expected)
-    # The moments are guesses from another run's times: a few may come too late.
-    assert sum(done.code == -signal.SIGKILL for done in kills) >= 15, kills
-    assert sum(0 < done.files < FILES for done in kills) >= 5, kills
-    assert equal == [True] * (KILLS_BEFORE + KILLS_AFTER)
+    assert sum(0 < stored < FILES for stored in files) >= KILLS // 3, files
+    assert equal == [True] * KILLS
 
 
 def test_two_at_once_equal_one(program: Program, url: str, photos: Path) -> None:
@@ -174,12 +122,10 @@ def test_two_at_once_equal_one(program: Program, url: str, photos: Path) -> None
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
     program: Program, url: str, photos: Path
 ) -> None:
-    process = begin(program, photos, "stopped")
-    await_first_photo(process)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
-    assert process.returncode == 130
-    assert "To go on: facefind ingest" in out + err
+    stop = stopping(1, signal.SIGINT)
+    done = program.stopping("photos", stop, "ingest", photos, "--event", "stopped", "-v")
+    assert done.returncode == 130
+    assert "To go on: facefind ingest" in done.stdout + done.stderr
     assert 0 < stored_files(url, "stopped") < FILES
     ingest(program, photos, "stopped")
     assert len(rows(url, "stopped")) == 10

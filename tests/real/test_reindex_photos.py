@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 import shutil
 import signal
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,10 +14,11 @@ import psycopg2
 import pytest
 
 from tests.program import Program
+from tests.stopping import stopping
 
 PHOTOS = 6
+KILLS = 6
 SET = ("--set", "detector.threshold=0.45", "--set", "detector.close_up_size=192")
-LOOKED_AT = " new faces"
 
 ROWS = """
     SELECT convert_from(paths.path, 'UTF8'), photos.sha256, contents.state,
@@ -62,22 +61,6 @@ def query(url: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall()) if cursor.description else []
 
 
-def begin(program: Program, event: str) -> subprocess.Popen[str]:
-    """Starts a reindex that says on stderr which photos it has looked at."""
-    return subprocess.Popen(
-        program.command("reindex", "--event", event, *SET, "-v"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=program.environment(),
-    )
-
-
-def await_photo(process: subprocess.Popen[str]) -> bool:
-    assert process.stderr is not None
-    return any(LOOKED_AT in line for line in process.stderr)
-
-
 def test_killed_at_random_moments_it_ends_as_an_ingest_with_those_settings(
     program: Program, url: str, photos: Path
 ) -> None:
@@ -86,22 +69,22 @@ def test_killed_at_random_moments_it_ends_as_an_ingest_with_those_settings(
     fresh, old = query(url, ROWS, "fresh"), query(url, ROWS, "killed")
     assert len(fresh) >= PHOTOS
     assert fresh != old
+    program.json("ingest", photos, "--event", "counted")
+    statements = program.statements("reindex", "--event", "counted", *SET)
     chance = random.Random(4)
     codes: list[int] = []
-    while query(url, ROWS, "killed") == old and len(codes) < 20:
-        process = begin(program, "killed")
-        # Every other kill comes before the first photo, while the program starts or models load.
-        after_a_photo = len(codes) % 2 == 1
-        if after_a_photo:
-            await_photo(process)
-        time.sleep(chance.uniform(0, 0.1 if after_a_photo else 0.4))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        codes.append(process.returncode)
+    while query(url, ROWS, "killed") == old and len(codes) < KILLS:
+        # From when it has looked at what there is to do, to half of the way at the farthest.
+        number = chance.randint(statements // 6, statements // 2)
+        stop = stopping(number, signal.SIGKILL, chance.choice([0.0, chance.uniform(1e-4, 4e-3)]))
+        done = program.stopping("statements", stop, "reindex", "--event", "killed", *SET)
+        codes.append(done.returncode)
     report = program.json("reindex", "--event", "killed", *SET)["events"][0]
     assert report["outcome"] in ("done", "already")
     assert query(url, ROWS, "killed") == fresh
-    assert codes.count(-signal.SIGKILL) >= 3, codes
+    # The last may have been at its end before its number came.
+    assert len(codes) > 2
+    assert set(codes[:-1]) == {-signal.SIGKILL}
     assert query(url, "SELECT count(*) FROM events WHERE replaces IS NOT NULL") == [(0,)]
 
 
@@ -110,13 +93,12 @@ def test_ctrl_c_finishes_the_photo_and_says_how_to_go_on(
 ) -> None:
     program.json("ingest", photos, "--event", "Ann's")
     old = query(url, ROWS, "Ann's")
-    process = begin(program, "Ann's")
-    assert await_photo(process)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
-    assert process.returncode == 130
-    assert "To go on: facefind reindex --event 'Ann'\"'\"'s' --set detector.threshold=0.45" in err
-    assert "keeps its old faces" in out
+    stop = stopping(1, signal.SIGINT)
+    done = program.stopping("photos", stop, "reindex", "--event", "Ann's", *SET, "-v")
+    assert done.returncode == 130
+    again = "To go on: facefind reindex --event 'Ann'\"'\"'s' --set detector.threshold=0.45"
+    assert again in done.stderr
+    assert "keeps its old faces" in done.stdout
     assert query(url, ROWS, "Ann's") == old
     report = program.json("reindex", "--event", "Ann's", *SET)["events"][0]
     assert report["outcome"] == "done"
