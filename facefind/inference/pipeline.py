@@ -204,7 +204,8 @@ class Pipeline:
         self.spec = spec
         self.settings = dict(settings)
         self.fingerprint = fingerprint
-        self._parts = parts._replace(detector=CheckedDetector(parts.detector))
+        self._parts = parts
+        self._detector = CheckedDetector(parts.detector)
 
     def find_faces(self, image: Image) -> list[Face]:
         """The faces of an upright picture, RGB uint8 (H, W, 3), in the order of `detect`.
@@ -218,13 +219,15 @@ class Pipeline:
     def see(self, photo: PhotoPixels) -> Seen:
         """The faces of a photo before they are embedded, in the order of `detect`.
 
+        It is looked at no larger than the detector needs it. `facefind.inference.scaled` says from
+        how many of its pixels the chips are cut.
+
         Raises:
             PhotoError: The photo is damaged.
             InferenceError: It cannot be processed.
         """
-        detector = self._parts.detector
-        image = photo.at(detector.scale_for(*photo.size))
-        found = detector.detect(image, scaled.image_scale(photo, image))
+        image = photo.at(self._detector.scale_for(*photo.size))
+        found = self._detector.detect(image, scaled.image_scale(photo, image))
         chips = scaled.cut(photo, image, found, self.cut)
         return Seen(scaled.rescaled(found, image, *photo.size), chips)
 
@@ -252,7 +255,7 @@ class Pipeline:
         Raises:
             InferenceError: The picture cannot be processed.
         """
-        return self._parts.detector.detect(image)
+        return self._detector.detect(image)
 
     def embed(self, image: Image, detections: Sequence[Detection]) -> Embeddings:
         """The embeddings of faces in a picture, in the order given.

@@ -32,6 +32,8 @@ class PhotoPixels(Protocol):
     def at(self, scale: float) -> Image:
         """The upright RGB picture at this scale or a larger one, at most the photo's own.
 
+        One that is too large to be decoded in full comes smaller.
+
         Raises:
             PhotoError: It is damaged.
         """
