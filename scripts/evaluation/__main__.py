@@ -8,7 +8,6 @@ with the commit and the weights they were measured with, and renders ``docs/accu
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import sys
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from facefind.errors import FacefindError
+from scripts import commands
+from scripts.commands import module_of, parser_of
 from scripts.evaluation import report
 
 REPO = Path(__file__).resolve().parent.parent.parent
@@ -36,16 +37,11 @@ COMMANDS = (
 """Modules of this package in the order of ``docs/accuracy.md``; a docstring is the help."""
 
 
-class Command(Protocol):
+class Command(commands.Command, Protocol):
     """What a module of `COMMANDS` provides."""
-
-    __doc__: str | None
 
     TITLE: str
     """Heading in ``docs/accuracy.md``."""
-
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """The command's own options, each with a default."""
 
     def measure(self, arguments: argparse.Namespace) -> dict[str, Any]:
         """Figures that JSON can hold; ``arguments.data`` is the development photos' folder."""
@@ -54,10 +50,18 @@ class Command(Protocol):
         """The figures in Markdown, with how they were measured and what was tuned on what."""
 
 
+class Everything:
+    """Every command with its defaults, stored."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """There are none of its own."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command that is asked for."""
-    modules = {name: _module(name) for name in COMMANDS}
-    parser = _parser(modules)
+    modules: dict[str, Command] = {name: module_of("evaluation", name) for name in COMMANDS}
+    known: dict[str, commands.Command] = {**modules, "all": Everything()}
+    parser = parser_of("scripts/evaluate", __doc__, known, _common)
     arguments = parser.parse_args(argv)
     if not arguments.data.is_dir():
         parser.error(f"there are no development photos at {arguments.data}; give --data")
@@ -72,31 +76,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"scripts/evaluate: {error}", file=sys.stderr)
         return error.exit_code
     return 0
-
-
-def _module(name: str) -> Command:
-    module: Any = importlib.import_module(f"scripts.evaluation.{name}")
-    return module  # type: ignore[no-any-return]
-
-
-def _parser(modules: dict[str, Command]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="scripts/evaluate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
-    for name, module in modules.items():
-        command = commands.add_parser(
-            name,
-            help=(module.__doc__ or "").partition("\n")[0],
-            description=module.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        _common(command)
-        module.add_arguments(command)
-    _common(commands.add_parser("all", help="Every command with its defaults, stored."))
-    return parser
 
 
 def _common(command: argparse.ArgumentParser) -> None:
@@ -118,7 +97,7 @@ def _measure(name: str, module: Command, arguments: argparse.Namespace, *, store
     print(json.dumps({name: figures}) if arguments.json else module.render(figures), flush=True)
     if store:
         report.store(REPO / "docs", name, figures)
-        report.write(REPO / "docs", [(each, _module(each)) for each in COMMANDS])
+        report.write(REPO / "docs", [(each, module_of("evaluation", each)) for each in COMMANDS])
 
 
 def _data() -> Path:
