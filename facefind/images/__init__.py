@@ -11,7 +11,7 @@ from facefind.images.opened import OpenedPhoto
 from facefind.images.photo import read_photo
 from facefind.images.save import save_jpeg
 from facefind.images.sheet import DrawnPair, Tile, draw_grid, draw_pairs
-from facefind.images.thumbnail import face_cover, thumbnail
+from facefind.images.thumbnail import face_cover, face_square, thumbnail
 
 __all__ = [
     "ALBUMS_RECORD",
@@ -27,6 +27,7 @@ __all__ = [
     "draw_grid",
     "draw_pairs",
     "face_cover",
+    "face_square",
     "metadata_of",
     "read_file",
     "read_metadata",

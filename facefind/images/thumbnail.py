@@ -49,7 +49,12 @@ def thumbnail(pixels: Image, long_side: int = 400) -> bytes:
 
 
 def face_cover(pixels: Image, box: Box, side: int = 200) -> bytes:
-    """A square JPEG of ``side`` pixels: the face in the middle, with some of what is around it.
+    """`face_square` as a JPEG."""
+    return _jpeg(PillowImage.fromarray(face_square(pixels, box, side)), _FACE_QUALITY)
+
+
+def face_square(pixels: Image, box: Box, side: int = 200) -> Image:
+    """A square of ``side`` pixels: the face in the middle, with some of what is around it.
 
     Near an edge of the photo the square moves inwards a little; what still lies outside of the
     photo has the mean colour of what is inside. The face is never stretched.
@@ -60,8 +65,7 @@ def face_cover(pixels: Image, box: Box, side: int = 200) -> bytes:
     """
     part = _square(pixels, box)
     face = PillowImage.fromarray(_coarse(part, 3 * side / len(part)))
-    face = face.resize((side, side), PillowImage.Resampling.LANCZOS)
-    return _jpeg(face, _FACE_QUALITY)
+    return np.asarray(face.resize((side, side), PillowImage.Resampling.LANCZOS))
 
 
 def _coarse(pixels: Image, factor: float) -> Image:

@@ -71,14 +71,10 @@ def write_sheet(
         except PhotoError as error:
             failed.append((path, error.message))
             continue
-        pictures |= {face.sighting: _cut(pixels, face) for face in of_photo}
+        pictures |= {face.sighting: images.face_square(pixels, face.box) for face in of_photo}
     unread: Image = np.full((1, 1, 3), _UNREAD, np.uint8)
     tiles = [
         images.Tile(pictures.get(one.face.sighting, unread), one.name, one.note) for one in faces
     ]
     images.save_jpeg(target, images.draw_grid(heading, tiles))
     return Sheet(len(faces), tuple(failed))
-
-
-def _cut(pixels: Image, face: SeenFace) -> Image:
-    return images.decode(images.face_cover(pixels, face.box)).pixels

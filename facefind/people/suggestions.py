@@ -189,7 +189,7 @@ class _Looked:
         self, found: ToGroup, settings: GroupingSettings, calibration: Calibration | None
     ) -> None:
         self._settings, self._calibration = settings, calibration
-        self._sightings, self._pinned = found.sightings, found.pinned
+        self._sightings = found.sightings
         faces = asked(found, anew=True)
         count = len(found.sightings)
         portraits = [one.person for one in found.portraits]

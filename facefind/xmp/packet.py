@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 from xml.parsers import expat
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 from facefind.errors import PhotoError
 
@@ -230,11 +230,6 @@ def text(property_: Field | None) -> str:
 
 
 # --- writing -------------------------------------------------------------------------------------
-
-
-def quoted(value: str) -> str:
-    """A value as an attribute's, quotes included; signs that XML cannot hold are left out."""
-    return quoteattr(_FORBIDDEN.sub("", value))
 
 
 def escaped(value: str) -> str:
