@@ -92,6 +92,27 @@ def make(folder: Path, faces: int, count: int, *, megapixels: float = MEGAPIXELS
     return wanted
 
 
+def copies(photos: Sequence[Path], folder: Path, count: int) -> list[Path]:
+    """So many files of the photos by turns, each a content of its own: a number after its end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = []
+    for number in range(count):
+        path = folder / copy_name(number)
+        path.write_bytes(copy_bytes(photos[number % len(photos)], number))
+        made.append(path)
+    return made
+
+
+def copy_name(number: int) -> str:
+    """A copy's file name; the names' order is the numbers'."""
+    return f"IMG_{number:06}.jpg"
+
+
+def copy_bytes(photo: Path, number: int) -> bytes:
+    """The photo's file with the number after the picture's end, where decoders do not look."""
+    return photo.read_bytes() + number.to_bytes(8, "big")
+
+
 def draw(parts: Sources, faces: int, seed: int, megapixels: float = MEGAPIXELS) -> Scene:
     """A scene with just so many faces, spread over it, each somewhere in a cell of its own."""
     random = np.random.default_rng(seed)

@@ -71,7 +71,7 @@ def _measured_with() -> dict[str, Any]:
 
     folder = models_dir()
     return {
-        "commit": _commit(),
+        "commit": commit(),
         "date": datetime.now(timezone.utc).date().isoformat(),
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[2], 1),
@@ -85,7 +85,7 @@ def _measured_with() -> dict[str, Any]:
     }
 
 
-def _commit() -> str:
+def commit() -> str:
     """The commit measured; a "+" says that the working tree differs from it."""
     done = subprocess.run(
         ["git", "describe", "--always", "--abbrev=9", "--dirty=+"],

@@ -1,0 +1,111 @@
+"""Decoding and the networks alone: the same pipeline over the same photos without any store.
+
+Threads of one process, each a few photos at a time: read, look for faces, embed them. No walk, no
+hashes, no database, no order kept. What ingest reaches of this is its share.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from facefind.images import OpenedPhoto
+from facefind.inference import weights
+from facefind.inference.forest import Forest
+from facefind.inference.options import resolve
+from facefind.inference.pipeline import PIPELINES, CheckedDetector, Pipeline, resolve_settings
+from facefind.inference.protocols import Model, Parts
+from facefind.inference.session import Session
+from facefind.settings import load_settings
+
+TOGETHER = 4
+"""Photos that a thread takes at a time."""
+
+
+@dataclass(slots=True)
+class Counted:
+    """A network that notes how much it was shown.
+
+    Attributes:
+        shown: By network: runs, and pixels or chips of all runs.
+    """
+
+    model: Model
+    name: str
+    shown: dict[str, list[int]]
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """As the network."""
+        given = next(iter(feeds.values()))
+        self.shown[self.name][0] += 1
+        self.shown[self.name][1] += len(given) * (given.shape[-1] * given.shape[-2])
+        return self.model.run(feeds)
+
+
+def models_dir() -> Path:
+    """Where downloaded weights lie."""
+    return load_settings({}, os.environ).models_dir
+
+
+def open_model(record: str) -> Model:
+    """A network with one thread."""
+    path = weights.locate(record, models_dir())
+    return Forest(path) if path.suffix == ".npz" else Session(path, 1)
+
+
+def pipeline(name: str = "dlib") -> tuple[Pipeline, dict[str, list[int]]]:
+    """A pipeline whose networks have one thread each, and what they are shown from now on."""
+    spec = PIPELINES[name]
+    shown: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    models = {record: Counted(open_model(record), record, shown) for record in spec.weights}
+    model = models.__getitem__
+    parts = Parts(
+        spec.detector(resolve(spec.settings, {}, "detector."), model),
+        spec.align(model),
+        spec.embedder(model),
+        spec.assess and spec.assess(),
+    )
+    return Pipeline(spec, parts, resolve_settings(name, {}), ""), shown
+
+
+def detector(name: str) -> tuple[CheckedDetector, dict[str, list[int]]]:
+    """A pipeline's detector alone, and what its networks are shown from now on."""
+    spec = PIPELINES[name]
+    shown: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    made = spec.detector(
+        resolve(spec.settings, {}, "detector."),
+        lambda record: Counted(open_model(record), record, shown),
+    )
+    return CheckedDetector(made), shown
+
+
+def rate(photos: Sequence[str], threads: int, name: str = "dlib") -> dict[str, Any]:
+    """Photos/s, the first one apart, which loads the networks; in this process."""
+    paths = [Path(photo) for photo in photos]
+    finder, _ = pipeline(name)
+    _faces(finder, paths[:1])
+    groups = [paths[nth : nth + TOGETHER] for nth in range(0, len(paths), TOGETHER)]
+    start, busy = time.perf_counter(), time.process_time()
+    with ThreadPoolExecutor(threads) as pool:
+        faces = sum(pool.map(lambda group: _faces(finder, group), groups))
+    seconds, cpu = time.perf_counter() - start, time.process_time() - busy
+    return {
+        "seconds": seconds,
+        "cpu_seconds": cpu,
+        "rate": len(paths) / seconds,
+        "photos": len(paths),
+        "faces": faces,
+    }
+
+
+def _faces(finder: Pipeline, paths: Sequence[Path]) -> int:
+    seen = [finder.see(OpenedPhoto(path.read_bytes())) for path in paths]
+    return sum(map(len, finder.recognise(seen)))
