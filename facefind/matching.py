@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facefind.errors import SetupError
-from facefind.resources import resource_dir
+from facefind.resources import judged_as, resource_dir
 from facefind.types import FloatArray
 
 BLOCK = 512
@@ -159,12 +159,13 @@ def load_calibration(pipeline: str) -> Calibration | None:
         SetupError: Its files are damaged.
     """
     folder = resource_dir("calibration")
-    path = folder / f"{pipeline}.json"
+    fitted = judged_as(pipeline)
+    path = folder / f"{fitted}.json"
     if not path.is_file():
         return None
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        with np.load(folder / f"{pipeline}.npz") as arrays:
+        with np.load(folder / f"{fitted}.npz") as arrays:
             density = Density(**{name: arrays[name].astype(np.float32) for name in arrays.files})
         strangers = density.draw(values.pop("strangers"))
         for name in ("pair", "group"):

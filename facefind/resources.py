@@ -9,6 +9,17 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+_JUDGED_AS = {"dlib-fast": "dlib"}
+
+
+def judged_as(pipeline: str) -> str:
+    """The pipeline whose fitted numbers (``calibration/``) hold for this one: mostly itself.
+
+    The vectors of dlib-fast are so near to those of dlib that probabilities, groups and qualities
+    come out the same.
+    """
+    return _JUDGED_AS.get(pipeline, pipeline)
+
 
 def resource_dir(name: str) -> Path:
     """The folder ``name`` ("sql", "models", "weights"): in the package, else beside it.

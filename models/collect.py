@@ -39,6 +39,13 @@ NOTICE = "LICENSES.md"
 _CONVERTERS = {
     "centerface_to_onnx": ("centerface_to_onnx.py",),
     "dlib_to_onnx": ("dlib_to_onnx.py", "dlib_format.py"),
+    "dlib_to_int8": (
+        "dlib_to_int8.py",
+        "dlib_resnet_int8.json",
+        "int8.py",
+        "dlib_to_onnx.py",
+        "dlib_format.py",
+    ),
     "dlib_landmarks_to_npz": ("dlib_landmarks_to_npz.py", "dlib_format.py"),
 }
 """Each conversion's source files."""
@@ -197,6 +204,10 @@ def _convert(record: Bundled, published: bytes) -> bytes:
         from models import dlib_to_onnx
 
         return dlib_to_onnx.convert(published)
+    if record.conversion == "dlib_to_int8":
+        from models import dlib_to_int8
+
+        return dlib_to_int8.convert(published)
     if record.conversion == "centerface_to_onnx":
         from models import centerface_to_onnx
 

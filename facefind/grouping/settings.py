@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from facefind.errors import SetupError, UsageError
-from facefind.resources import resource_dir
+from facefind.resources import judged_as, resource_dir
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def load_grouping(pipeline: str, threshold: float | None = None) -> GroupingSett
     Raises:
         SetupError: The file is damaged.
     """
-    measured = resource_dir("calibration") / f"grouping-{pipeline}.json"
+    measured = resource_dir("calibration") / f"grouping-{judged_as(pipeline)}.json"
     if measured.is_file():
         return _read(measured)[0]
     if threshold is None:

@@ -56,6 +56,7 @@ class WeightRecord:
         sha256, size: Of the file as published; None where the publisher does not say. A bundled
             file was converted, so its own differ.
         licence, licence_url: Under what, and where that is said.
+        variant: What a conversion made of the published numbers; empty where they stayed the same.
         terms: What must be accepted before the download; empty where the licence asks for nothing.
         url: Where to download it, or the archive it is in; for bundled files empty.
         archive: What it is published in; None for a file of its own.
@@ -72,6 +73,7 @@ class WeightRecord:
     size: int | None
     licence: str
     licence_url: str
+    variant: str
     terms: str
     url: str
     archive: Archive | None
@@ -101,6 +103,7 @@ def parse(table: Mapping[str, Any]) -> WeightRecord:
         size=table.get("size"),
         licence=table["licence"],
         licence_url=table["licence_url"],
+        variant=table.get("variant", ""),
         terms=table.get("terms", "").strip(),
         url=table.get("url", ""),
         archive=None if bundled else _archive(table),

@@ -161,7 +161,7 @@ def pull(
 def fingerprint(names: Sequence[str], models_dir: Path) -> str:
     """Identifies a pipeline's weights: one sha256, in hex, over those of its published files.
 
-    It stays the same however a bundled file was converted.
+    It stays the same however a bundled file was converted, unless that made a variant of it.
 
     Args:
         names: The pipeline's weights, always in the same order.
@@ -239,7 +239,8 @@ def _published_with(record: WeightRecord) -> list[WeightRecord]:
 def _published_sha256(name: str, models_dir: Path) -> str:
     record = _known(name)
     target = _target(record, models_dir)
-    return _expected(record, target) or file_sha256(locate(name, models_dir))
+    digest = _expected(record, target) or file_sha256(locate(name, models_dir))
+    return f"{digest} {record.variant}".rstrip()
 
 
 def _known(name: str) -> WeightRecord:

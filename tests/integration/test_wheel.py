@@ -11,12 +11,13 @@ import pytest
 
 from tests.program import REPO, Program
 
-LIMIT_MB = 35
+LIMIT_MB = 40
 
 EXPECTED = {
     "facefind/weights/centerface.onnx",
     "facefind/weights/dlib_landmarks.npz",
     "facefind/weights/dlib_resnet.onnx",
+    "facefind/weights/dlib_resnet_int8.onnx",
     "facefind/sql/0001_schema.sql",
     "facefind/sql/queries/search.sql",
     "facefind/models/centerface.toml",

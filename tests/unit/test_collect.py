@@ -319,14 +319,17 @@ def test_the_real_records_name_what_the_build_needs() -> None:
         "centerface.onnx",
         "dlib_landmarks.npz",
         "dlib_resnet.onnx",
+        "dlib_resnet_int8.onnx",
     ]
     assert [record.published for record in found] == [
         "centerface.onnx",
         "shape_predictor_5_face_landmarks.dat",
+        "dlib_face_recognition_resnet_model_v1.dat",
         "dlib_face_recognition_resnet_model_v1.dat",
     ]
     assert [record.conversion for record in found] == [
         "centerface_to_onnx",
         "dlib_landmarks_to_npz",
         "dlib_to_onnx",
+        "dlib_to_int8",
     ]

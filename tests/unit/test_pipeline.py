@@ -121,7 +121,7 @@ def test_the_articles_pipeline_defaults_to_the_articles_settings() -> None:
 
 
 def test_an_unknown_pipeline_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(UsageError, match=r"no pipeline 'vgg'. There are: dlib, clip"):
+    with pytest.raises(UsageError, match=r"no pipeline 'vgg'. There are: dlib, dlib-fast, clip"):
         resolve_settings("vgg", {})
 
 

@@ -250,7 +250,7 @@ def test_a_pipeline_gives_its_faces_the_quality_of_its_model(assess: Assessor | 
 
 
 def test_only_pipelines_with_a_fit_assess() -> None:
-    assert {name for name, spec in PIPELINES.items() if spec.assess} == {"dlib"}
+    assert {name for name, spec in PIPELINES.items() if spec.assess} == {"dlib", "dlib-fast"}
 
 
 # --- the fit -------------------------------------------------------------------------------------
