@@ -19,7 +19,7 @@ from facefind.placing import Form, Placed
 from facefind.types import Box
 
 _AT_ONCE = 3
-"""Photos decoded at the same time: one of a camera takes some 100 MB."""
+"""Photos decoded at the same time: one in an unusual format takes some 100 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +146,17 @@ class AlbumPage:
     def _draw(self, photo: Path, paths: Sequence[str]) -> dict[str, Path]:
         """Makes the pictures of one photo; all that could not be made."""
         try:
-            pixels = images.read_photo(photo).pixels
+            read = images.read_for_pictures(photo, [self._pictures[path].box for path in paths])
         except PhotoError:
             # It is told of with the report: every photo that has no picture.
             return dict.fromkeys(paths, photo)
         folders.make_folder((self._out / paths[0]).parent)
         for path in paths:
             box, placed = self._pictures[path].box, self._pictures[path].placed
-            data = images.thumbnail(pixels) if box is None else images.face_cover(pixels, box)
+            if box is None:
+                data = images.thumbnail(read.pixels)
+            else:
+                data = images.face_cover(read.pixels, read.box(box))
             folders.write_bytes(self._out / path, data, placed.mtime_ns)
         return {}
 

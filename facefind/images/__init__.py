@@ -8,7 +8,7 @@ from facefind.images.draw import draw_faces
 from facefind.images.files import FileContent, read_file, stamp
 from facefind.images.metadata import Metadata, metadata_of, read_metadata
 from facefind.images.opened import OpenedPhoto
-from facefind.images.photo import read_photo
+from facefind.images.photo import read_for_pictures, read_photo
 from facefind.images.save import save_jpeg
 from facefind.images.sheet import DrawnPair, Tile, draw_grid, draw_pairs
 from facefind.images.thumbnail import face_cover, face_square, thumbnail
@@ -30,6 +30,7 @@ __all__ = [
     "face_square",
     "metadata_of",
     "read_file",
+    "read_for_pictures",
     "read_metadata",
     "read_photo",
     "save_jpeg",

@@ -67,11 +67,14 @@ def write_sheet(
     for path in progress(paths):
         of_photo = [labelled.face for labelled in faces if labelled.face.photo == path]
         try:
-            pixels = images.read_photo(path).pixels
+            photo = images.read_for_pictures(path, [face.box for face in of_photo])
         except PhotoError as error:
             failed.append((path, error.message))
             continue
-        pictures |= {face.sighting: images.face_square(pixels, face.box) for face in of_photo}
+        pictures |= {
+            face.sighting: images.face_square(photo.pixels, photo.box(face.box))
+            for face in of_photo
+        }
     unread: Image = np.full((1, 1, 3), _UNREAD, np.uint8)
     tiles = [
         images.Tile(pictures.get(one.face.sighting, unread), one.name, one.note) for one in faces

@@ -89,12 +89,15 @@ def _pictures(
     pictures: dict[int, bytes] = {}
     failed = []
     for path in paths:
+        of_photo = [face for face in faces if face.photo == path]
         try:
-            pixels = images.read_photo(path).pixels
+            photo = images.read_for_pictures(path, [face.box for face in of_photo])
         except PhotoError as error:
             failed.append((path, error.message))
             continue
-        pictures |= {f.sighting: images.face_cover(pixels, f.box) for f in faces if f.photo == path}
+        pictures |= {
+            face.sighting: images.face_cover(photo.pixels, photo.box(face.box)) for face in of_photo
+        }
     return pictures, failed
 
 

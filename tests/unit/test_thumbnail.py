@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from facefind.images import face_cover, thumbnail
+from facefind.errors import UnreadablePhoto
+from facefind.images import face_cover, read_for_pictures, read_photo, thumbnail
 from facefind.types import Box
 from tests.pictures import difference, quarters
 
@@ -98,3 +100,45 @@ def test_a_flat_photo_is_not_stretched() -> None:
 def test_tiny_photos_and_boxes_give_a_whole_square(box: Box) -> None:
     assert opened(face_cover(quarters(1, 1), box)).size == (200, 200)
     assert opened(face_cover(quarters(8, 6), box)).size == (200, 200)
+
+
+def camera_photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.jpg"
+    PillowImage.fromarray(quarters(3000, 2000)).save(path, quality=95)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("boxes", "step"),
+    [
+        ([None], 4),
+        ([Box(0, 0, 1200, 900)], 8),
+        ([None, Box(0, 0, 500, 300)], 2),
+        ([Box(0, 0, 1200, 900), Box(0, 0, 60, 80)], 1),
+    ],
+)
+def test_photos_are_decoded_no_larger_than_their_pictures_need(
+    tmp_path: Path, boxes: list[Box | None], step: int
+) -> None:
+    photo = read_for_pictures(camera_photo(tmp_path), boxes)
+    assert photo.size == (3000, 2000)
+    assert photo.pixels.shape == (2000 // step, 3000 // step, 3)
+
+
+def test_pictures_from_a_scaled_photo_show_the_same(tmp_path: Path) -> None:
+    path, box = camera_photo(tmp_path), Box(1300, 800, 400, 390)
+    whole, scaled = read_photo(path).pixels, read_for_pictures(path, [None, box])
+    assert len(scaled.pixels) == 1000
+    cover = opened(face_cover(scaled.pixels, scaled.box(box)))
+    expected = np.asarray(opened(face_cover(whole, box)))
+    assert difference(np.asarray(cover), expected) < 2
+    assert difference(np.asarray(cover)[::-1], expected) > 20
+    small = np.asarray(opened(thumbnail(scaled.pixels)))
+    assert difference(small, np.asarray(opened(thumbnail(whole)))) < 2
+
+
+def test_a_photo_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    path = camera_photo(tmp_path)
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(UnreadablePhoto, match=r"photo\.jpg: the JPEG picture is truncated"):
+        read_for_pictures(path, [None])
