@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facefind.images import decode, read_file
-from facefind.inference.detectors.centerface import _blob, _scaled
+from facefind.inference.detectors.centerface import _blob
 from facefind.inference.session import Session
+from facefind.inference.views import averaged
 from scripts.pip_photos import pip_photos
 
 REPO = Path(__file__).resolve().parent.parent
@@ -46,7 +47,7 @@ def main() -> None:
     for photo in pip_photos(portraits):
         pixels = decode(read_file(photo).data).pixels
         factor = min(LONG_SIDE / max(pixels.shape[:2]), 2.0)
-        blob = _blob(_scaled(pixels, factor))
+        blob = _blob(averaged(pixels, factor))
         planes = np.concatenate(network.run({"input.1": blob}), axis=1)[0]
         faces = best_of_each(read_cells(planes))
         target = TARGET / f"centerface_{photo.stem}.npz"

@@ -1,24 +1,32 @@
 """Parts of a photo that a detector looks at one by one, so that no face is cut or seen twice.
 
-Every part has a core, and the cores do not overlap; around its core it has a margin. A face belongs
-to the part in whose core its middle lies. One that is no larger than two margins lies whole inside
-that part, and a larger one is left to a look at the whole photo.
+A tile, of which a photo is made up, has a core, and the cores do not overlap; around its core it
+has a margin. A face belongs to the tile in whose core its middle lies. One that is no larger than
+two margins lies whole inside that tile, and a larger one is left to a look at the whole photo.
+
+What is seen around single places may be seen twice, but whole each time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facefind.types import Detection, Image
+from facefind.types import Detection
 
 _SLACK = 0.1
 """Share of the margin by which a face's middle may lie outside the core: two parts may each see it
 on the other's side of their border."""
+
+_AROUND, _AROUND_SIDES = 40, 0.6
+"""How far a part reaches from the middle of what it is around: pixels of the network's input, and
+sides of that."""
+
+_ROOM = 0.5
+"""Sides of a face that must lie between it and a part's edge."""
 
 
 class Span(NamedTuple):
@@ -31,7 +39,7 @@ class Span(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """A part of a photo, in the photo's pixels.
+    """A part of a photo as a whole, in the photo's pixels.
 
     Attributes:
         core: What it answers for.
@@ -41,11 +49,12 @@ class Tile(NamedTuple):
     core: Span
     margin: int
 
-    def cut(self, image: Image) -> tuple[Image, int, int]:
-        """The part's pixels, and where in the photo their first column and row lie."""
+    @property
+    def span(self) -> Span:
+        """All that it shows; right and bottom may lie beyond the photo's edge."""
         core, margin = self.core, self.margin
         left, top = max(core.left - margin, 0), max(core.top - margin, 0)
-        return image[top : core.bottom + margin, left : core.right + margin], left, top
+        return Span(left, top, core.right + margin, core.bottom + margin)
 
     def owns(self, face: Detection) -> bool:
         """Whether a face seen in this part, in the photo's pixels, is this part's to report."""
@@ -68,45 +77,93 @@ def cover(width: int, height: int, core: int, margin: int) -> list[Tile]:
     ]
 
 
-def around(points: ArrayLike, width: int, height: int, core: int, margin: int) -> list[Tile]:
-    """The tiles of `cover` that hold one of the points (N, 2); neighbours are joined.
+class Part(NamedTuple):
+    """A part of a photo around something, in the photo's pixels.
 
-    The tiles of a row that touch become one, then the like ones of rows that touch, since margins
-    cost more than cores.
+    Attributes:
+        span: All that it shows.
+        width, height: The photo's.
     """
-    columns, rows = _edges(width, core), _edges(height, core)
-    x, y = np.asarray(points, np.float64).reshape(-1, 2).T
-    wanted = np.zeros((len(rows) - 1, len(columns) - 1), bool)
-    wanted[_cell(y, rows), _cell(x, columns)] = True
+
+    span: Span
+    width: int
+    height: int
+
+    def owns(self, face: Detection) -> bool:
+        """Whether a face seen in this part lies whole in it, with room at edges."""
+        box, span = face.box, self.span
+        room = _ROOM * max(box.w, box.h)
+        return (
+            (span.left <= 0 or box.x - room >= span.left)
+            and (span.top <= 0 or box.y - room >= span.top)
+            and (span.right >= self.width or box.x + box.w + room <= span.right)
+            and (span.bottom >= self.height or box.y + box.h + room <= span.bottom)
+        )
+
+
+def near(
+    boxes: ArrayLike, width: int, height: int, factor: float, *, multiple: int, most: float
+) -> list[Part]:
+    """Parts with what lies around each box, as few pixels as may be.
+
+    Two parts become one where that costs no more, and each grows to what the network takes.
+
+    Args:
+        boxes: (N, 4), in the photo's pixels.
+        width, height: The photo's.
+        factor: Pixels of the network's input per pixel of the photo.
+        multiple: What the sides of the network's input are multiples of.
+        most: Pixels of the input that parts are joined up to.
+    """
+    x, y, w, h = np.asarray(boxes, np.float64).reshape(-1, 4).T * factor
+    reach = _AROUND + _AROUND_SIDES * np.maximum(w, h)
+    limit = np.array((width, height) * 2) * factor
+    middle = np.clip(np.stack((x + w / 2, y + h / 2), axis=1), 0, limit[:2])
+    corners = np.concatenate((middle - reach[:, None], middle + reach[:, None]), axis=1)
+    whole = np.clip(corners, 0, limit)
     return [
-        Tile(Span(columns[left], rows[top], columns[right], rows[bottom]), margin)
-        for left, top, right, bottom in _blocks(wanted)
+        Part(_grown(rectangle, limit, multiple, factor), width, height)
+        for rectangle in _joined(whole, multiple, most)
     ]
+
+
+def _joined(rectangles: NDArray[np.float64], multiple: int, most: float) -> NDArray[np.float64]:
+    """Rectangles (N, 4) of left, top, right, bottom; two are joined where one costs no more."""
+    done = np.zeros((0, 4))
+    for rectangle in rectangles:
+        while len(done):
+            union = np.concatenate(
+                (np.minimum(done[:, :2], rectangle[:2]), np.maximum(done[:, 2:], rectangle[2:])), 1
+            )
+            cost = _cost(union, multiple)
+            gain = _cost(done, multiple) + _cost(rectangle, multiple) - cost
+            gain[cost > most] = -1
+            best = int(gain.argmax())
+            if gain[best] < 0:
+                break
+            rectangle, done = union[best], np.delete(done, best, axis=0)
+        done = np.concatenate((done, rectangle[None]))
+    return done
+
+
+def _cost(rectangles: NDArray[np.float64], multiple: int) -> NDArray[np.float64]:
+    """Pixels of the network's input that each (..., 4) takes."""
+    sides = np.ceil((rectangles[..., 2:] - rectangles[..., :2]) / multiple) * multiple
+    pixels: NDArray[np.float64] = sides.prod(axis=-1)
+    return pixels
+
+
+def _grown(
+    rectangle: NDArray[np.float64], limit: NDArray[np.float64], multiple: int, factor: float
+) -> Span:
+    """A rectangle of the network's input, grown to multiples, in pixels of the photo."""
+    sides = np.ceil((rectangle[2:] - rectangle[:2]) / multiple - 1e-9) * multiple
+    low = (rectangle[:2] + rectangle[2:] - sides) / 2
+    low = np.rint(np.maximum(np.minimum(low, limit[:2] - sides), 0) / factor)
+    high = np.minimum(low + np.rint(sides / factor), np.rint(limit[:2] / factor))
+    return Span(*np.concatenate((low, high)).astype(int).tolist())
 
 
 def _edges(length: int, step: int) -> list[int]:
     count = max(1, -(-length // step))
     return [length * i // count for i in range(count + 1)]
-
-
-def _cell(position: NDArray[np.float64], edges: list[int]) -> NDArray[np.intp]:
-    """Which cell each position lies in; outside the photo, the nearest."""
-    return np.clip(np.searchsorted(edges, position, "right") - 1, 0, len(edges) - 2)
-
-
-def _blocks(wanted: NDArray[np.bool_]) -> list[Span]:
-    """Rectangles of cells that hold each wanted cell once and no other."""
-    done: list[Span] = []
-    growing: dict[tuple[int, int], int] = {}
-    for row in range(len(wanted) + 1):
-        runs = set(_runs(wanted[row])) if row < len(wanted) else set()
-        for run in [run for run in growing if run not in runs]:
-            done.append(Span(run[0], growing.pop(run), run[1], row))
-        for run in runs:
-            growing.setdefault(run, row)
-    return sorted(done, key=lambda block: (block.top, block.left))
-
-
-def _runs(row: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-    steps = np.flatnonzero(np.diff(np.concatenate(([False], row, [False])).astype(np.int8)))
-    yield from zip(steps[::2].tolist(), steps[1::2].tolist(), strict=True)

@@ -17,13 +17,13 @@ from facefind.inference.detectors.centerface import (
     CenterFaceDetector,
     CenterFaceSettings,
     _blob,
-    _scaled,
     decode,
 )
 from facefind.inference.embedders.dlib_resnet import DlibAligner, DlibResnetEmbedder
 from facefind.inference.forest import Forest
 from facefind.inference.pipeline import PIPELINES, Pipeline, load_pipeline
 from facefind.inference.session import Session
+from facefind.inference.views import averaged
 from facefind.inference.weights import locate
 from facefind.types import Image
 
@@ -50,7 +50,7 @@ def pixels_of(photo: Path) -> Image:
 
 
 def to_working_size(image: Image) -> Image:
-    return _scaled(image, min(LONG_SIDE / max(image.shape[:2]), 2))
+    return averaged(image, min(LONG_SIDE / max(image.shape[:2]), 2))
 
 
 def reference(name: str) -> dict[str, NDArray[np.float64]]:

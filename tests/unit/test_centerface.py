@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from facefind.inference.detectors.centerface import (
     CenterFaceSettings,
     decode,
 )
-from facefind.inference.options import resolve
+from facefind.inference.options import described, resolve
 from facefind.types import Box, FloatArray
 
 
@@ -95,7 +96,7 @@ def test_detect_maps_boxes_and_landmarks_back_to_the_photo() -> None:
     planes = Planes(16, 32)
     planes.put(row=7, column=11, heat=0.9, height=8, width=16)
     planes.points[:, 7, 11] = 0.5
-    settings = CenterFaceSettings(working_size=128)
+    settings = CenterFaceSettings(working_size=128, closer_look=0)
     detector = CenterFaceDetector(FakeNetwork({128: planes}), settings)
     # 512 wide becomes 128, so a quarter; the face's middle at (46, 30) lay at (184, 120).
     (face,) = detector.detect(np.zeros((256, 512, 3), np.uint8))
@@ -118,11 +119,14 @@ def test_detect_feeds_rgb_unscaled_and_pads_right_and_below_with_black() -> None
 @pytest.mark.parametrize(
     ("height", "width", "inputs"),
     [
-        (8, 20_000, [(32, 3360), (32, 256)]),
-        (20_000, 8, [(3360, 32), (256, 32)]),
+        (8, 20_000, [(32, 3360)]),
+        (20_000, 8, [(3360, 32)]),
         (1, 1, [(32, 32)]),
         (3, 2, [(32, 32)]),
-        (4000, 6000, [(704, 1024), (192, 256)]),
+        (1365, 2047, [(704, 1024), (192, 256)]),
+        (1365, 2048, [(448, 640)]),
+        (3000, 4000, [(512, 672)]),
+        (4000, 6000, [(672, 1024)]),
         (512, 512, [(1024, 1024), (256, 256)]),
         (128, 128, [(256, 256)]),
     ],
@@ -186,45 +190,159 @@ def one_face(height: int, width: int, row: int, column: int, heat: float, side: 
     return planes
 
 
-def test_a_hint_of_a_small_face_in_a_large_photo_is_looked_at_more_closely() -> None:
-    hint = one_face(704, 1024, row=50, column=100, heat=0.12, side=10)
-    # (402, 202) of 1024 pixels is (2355.5, 1183.6) of 6000, in the cell of 400 pixels that begins
-    # at (2000, 800) when the closer look makes 24 pixels of 60, with a margin of 120 around it.
-    found = one_face(256, 256, row=30, column=20, heat=0.8, side=24)
-    network = Scripted(hint, None, found)
-    settings = CenterFaceSettings(closer_look=24)
-    (face,) = CenterFaceDetector(network, settings).detect(np.zeros((4000, 6000, 3), np.uint8))
-    assert network.blobs[2].shape == (1, 3, 256, 256)
-    assert len(network.blobs) == 3
-    # Its middle lies at (82, 122) of the part, which begins at (1880, 680) and is shrunk 2.5 times.
-    assert face.box == pytest.approx(Box(1880 + 205 - 30, 680 + 305 - 30, 60, 60), abs=0.01)
+LARGE = (4000, 6000, 3)
+"""A photo whose first look, at a sixth of its size, takes an input of 672 by 1024."""
+
+
+def hint(heat: float = 0.12, side: float = 10) -> Planes:
+    """One in the middle of the first look, at (3012, 2004) of the photo."""
+    return one_face(672, 1024, row=83, column=125, heat=heat, side=side)
+
+
+def settings_at_half(**others: float) -> CenterFaceSettings:
+    """Closer looks at half a photo's size, so that all scales are whole."""
+    return CenterFaceSettings(**{"closer_look": 30, **others})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_a_hint_of_a_small_face_in_a_large_photo_is_looked_at_more_closely(scale: float) -> None:
+    # At half the photo's size the hint is 30 pixels: a part reaches 58 to each side, grown to 64.
+    found = one_face(128, 128, row=15, column=15, heat=0.8, side=30)
+    network = Scripted(hint(), found)
+    image = np.zeros((int(4000 * scale), int(6000 * scale), 3), np.uint8)
+    (face,) = CenterFaceDetector(network, settings_at_half()).detect(image, scale)
+    assert [blob.shape[2:] for blob in network.blobs] == [(672, 1024), (128, 128)]
+    # The part begins at (1506 - 64, 1001.5 - 64) of the photo at half its size.
+    photo = [scale * value for value in (2 * (1442 + 62 - 15), 2 * (937 + 62 - 15), 60, 60)]
+    assert face.box == pytest.approx(Box(*photo), abs=0.01)
     assert face.score == pytest.approx(0.8)
 
 
-@pytest.mark.parametrize(("row", "column"), [(2, 30), (30, 2)])
-def test_what_a_closer_look_sees_in_its_margin_is_not_its_own(row: int, column: int) -> None:
-    hint = one_face(704, 1024, row=50, column=100, heat=0.12, side=10)
-    cut = one_face(256, 256, row=row, column=column, heat=0.8, side=24)
-    network = Scripted(hint, None, cut)
-    detector = CenterFaceDetector(network, CenterFaceSettings(closer_look=24))
-    assert detector.detect(np.zeros((4000, 6000, 3), np.uint8)) == []
+def test_a_stray_at_a_parts_edge_is_looked_at_once_more() -> None:
+    stray = one_face(128, 128, row=15, column=4, heat=0.4, side=30)
+    found = one_face(128, 128, row=15, column=15, heat=0.8, side=30)
+    network = Scripted(hint(), stray, found)
+    (face,) = CenterFaceDetector(network, settings_at_half(turns=0)).detect(
+        np.zeros(LARGE, np.uint8)
+    )
     assert len(network.blobs) == 3
+    # 44 pixels to the left of the first part's middle, seen in the middle of the second's.
+    assert face.box.x == pytest.approx(2 * (1442 + 18 - 64 + 62 - 15), abs=0.01)
+
+
+@pytest.mark.parametrize("column", [2, 29])
+def test_a_faint_stray_at_a_parts_edge_is_not_that_parts(column: int) -> None:
+    stray = one_face(128, 128, row=15, column=column, heat=0.34, side=30)
+    network = Scripted(hint(), stray)
+    settings = settings_at_half(threshold=0.3, doubt=0.36)
+    assert CenterFaceDetector(network, settings).detect(np.zeros(LARGE, np.uint8)) == []
+    assert len(network.blobs) == 2
 
 
 @pytest.mark.parametrize(
-    ("shape", "settings"),
+    ("first", "settings"),
     [
-        ((4000, 6000, 3), CenterFaceSettings(closer_look=0)),
-        ((4000, 6000, 3), CenterFaceSettings(hint=0.13)),
-        ((1000, 1500, 3), CenterFaceSettings()),
+        (hint(), CenterFaceSettings(hint=0.13)),
+        (hint(heat=0.7, side=20), CenterFaceSettings()),
+        (hint(heat=0.12, side=21), CenterFaceSettings()),
+        (hint(heat=0.6, side=29), CenterFaceSettings()),
     ],
+    ids=["no hint", "a clear face", "a faint hint of a larger one", "a larger face"],
 )
-def test_no_closer_look_without_need(
-    shape: tuple[int, int, int], settings: CenterFaceSettings
-) -> None:
-    network = Scripted(one_face(704, 1024, row=50, column=100, heat=0.12, side=10))
-    assert CenterFaceDetector(network, settings).detect(np.zeros(shape, np.uint8)) == []
+def test_no_closer_look_without_need(first: Planes, settings: CenterFaceSettings) -> None:
+    network = Scripted(first)
+    CenterFaceDetector(network, replace(settings, turns=0)).detect(np.zeros(LARGE, np.uint8))
+    assert len(network.blobs) == 1
+
+
+@pytest.mark.parametrize(
+    ("heat", "side"), [(0.64, 20), (0.7, 17), (0.4, 27)], ids=["unsure", "small", "doubtful"]
+)
+def test_what_is_not_seen_well_from_far_is_looked_at_again(heat: float, side: float) -> None:
+    network = Scripted(hint(heat, side))
+    settings = settings_at_half(turns=0)
+    CenterFaceDetector(network, settings).detect(np.zeros(LARGE, np.uint8))
     assert len(network.blobs) == 2
+
+
+def test_photos_are_looked_at_once_where_closer_looks_are_switched_off() -> None:
+    network = Scripted(one_face(704, 1024, row=50, column=100, heat=0.12, side=10))
+    detector = CenterFaceDetector(network, CenterFaceSettings(closer_look=0))
+    assert detector.detect(np.zeros(LARGE, np.uint8)) == []
+    assert [blob.shape[2:] for blob in network.blobs] == [(704, 1024), (192, 256)]
+
+
+def test_a_hint_of_a_large_face_asks_for_a_look_from_afar() -> None:
+    network = Scripted(hint(heat=0.12, side=101))
+    CenterFaceDetector(network, CenterFaceSettings()).detect(np.zeros(LARGE, np.uint8))
+    assert [blob.shape[2:] for blob in network.blobs] == [(672, 1024), (192, 256)]
+
+
+def test_faint_hints_are_looked_at_as_far_as_their_number_is_bounded() -> None:
+    first = Planes(168, 256)
+    for number in range(100):
+        row, column = 10 + 16 * (number // 10), 10 + 24 * (number % 10)
+        first.put(row, column, 0.11 + number / 1000, 10, 10)
+    network = Scripted(first)
+    CenterFaceDetector(network, CenterFaceSettings()).detect(np.zeros(LARGE, np.uint8))
+    assert len(network.blobs) == 1 + 24
+
+
+def test_a_doubtful_face_in_a_large_photo_is_alone_looked_at_in_the_mirror() -> None:
+    network = Scripted(hint(heat=0.4, side=40))
+    settings = settings_at_half(turns=0)
+    CenterFaceDetector(network, settings).detect(np.zeros(LARGE, np.uint8))
+    assert [blob.shape[2:] for blob in network.blobs] == [(672, 1024), (160, 160)]
+
+
+def test_a_large_photo_is_turned_only_where_its_faces_show_so() -> None:
+    lies = hint(heat=0.8, side=40)
+    lies.points[:, 83, 125] = LYING
+    network = Scripted(lies)
+    (face,) = CenterFaceDetector(network, settings_at_half()).detect(np.zeros(LARGE, np.uint8))
+    assert face.score == pytest.approx(0.8)
+    assert [blob.shape[2:] for blob in network.blobs] == [(672, 1024), (160, 160)]
+
+
+def test_a_large_photo_is_turned_when_they_do() -> None:
+    lies = hint(heat=0.6, side=40)
+    lies.points[:, 83, 125] = LYING
+    tried = one_face(160, 160, row=19, column=19, heat=0.9, side=60)
+    upright = one_face(1024, 672, row=125, column=83, heat=0.9, side=40)
+    network = Scripted(lies, tried, upright)
+    (face,) = CenterFaceDetector(network, settings_at_half()).detect(np.zeros(LARGE, np.uint8))
+    assert [blob.shape[2:] for blob in network.blobs] == [(672, 1024), (160, 160), (1024, 672)]
+    assert face.score == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "scale"),
+    [(4000, 3000, 28 / 60), (3000, 4000, 28 / 60), (2048, 1536, 0.5), (1500, 1000, 1024 / 1500)],
+)
+def test_the_scale_that_a_photo_must_be_shown_at(width: int, height: int, scale: float) -> None:
+    detector = CenterFaceDetector(FakeNetwork(), CenterFaceSettings())
+    assert detector.scale_for(width, height) == pytest.approx(scale)
+
+
+def test_a_small_photo_is_wanted_whole() -> None:
+    assert CenterFaceDetector(FakeNetwork(), CenterFaceSettings()).scale_for(640, 480) == 1
+
+
+@pytest.mark.parametrize(("height", "width"), [(300, 400), (1200, 1600), (3000, 4000)])
+def test_a_picture_at_half_the_photos_size_makes_the_same_inputs(height: int, width: int) -> None:
+    whole, halved = FakeNetwork(), FakeNetwork()
+    photo = np.full((height, width, 3), 7, np.uint8)
+    CenterFaceDetector(whole, CenterFaceSettings()).detect(photo)
+    CenterFaceDetector(halved, CenterFaceSettings()).detect(photo[::2, ::2], 0.5)
+    assert len(whole.blobs) in (1, 2)
+    for one, other in zip(whole.blobs, halved.blobs, strict=True):
+        assert (one == other).all()
+
+
+def test_settings_of_an_event_made_before_photos_were_looked_at_from_far_still_do() -> None:
+    older = described(CenterFaceSettings(threshold=0.6), "detector.")
+    del older["detector.far_size"]
+    assert resolve(CenterFaceSettings, older, "detector.") == CenterFaceSettings(threshold=0.6)
 
 
 def test_a_first_look_at_many_pixels_is_had_in_parts() -> None:
@@ -233,7 +351,7 @@ def test_a_first_look_at_many_pixels_is_had_in_parts() -> None:
     CenterFaceDetector(network, settings).detect(np.zeros((5800, 8600, 3), np.uint8))
     sizes = [blob.shape[2] * blob.shape[3] for blob in network.blobs]
     assert len(sizes) > 2
-    assert max(sizes) < 2_500_000
+    assert max(sizes) <= 896 * 896
     assert sum(sizes) > 5800 * 8600 * (14 / 60) ** 2
 
 
@@ -261,10 +379,14 @@ def test_a_face_beyond_doubt_is_not_looked_at_in_the_mirror(heat: float) -> None
     assert len(network.blobs) == 2
 
 
+LYING = (0.7, 0.3, 0.3, 0.3, 0.5, 0.5, 0.7, 0.7, 0.3, 0.7)
+"""As `UPRIGHT`, the chin to the right."""
+
+
 def lying() -> Planes:
     """A face whose chin points to the right, as in a photo turned anticlockwise once."""
     planes = one_face(1024, 1024, row=100, column=50, heat=0.6, side=40)
-    planes.points[:, 100, 50] = (0.7, 0.3, 0.3, 0.3, 0.5, 0.5, 0.7, 0.7, 0.3, 0.7)
+    planes.points[:, 100, 50] = LYING
     return planes
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facefind.inference.tiles import Span, Tile, around, cover
+from facefind.inference.tiles import Part, Span, Tile, cover, near
 from facefind.types import Box, Detection
 
 
@@ -29,36 +29,63 @@ def test_cores_cover_every_pixel_once(width: int, height: int) -> None:
     assert (painted(cover(width, height, 100, 20), width, height) == 1).all()
 
 
-def test_tiles_around_points_cover_their_cells_once_and_nothing_else() -> None:
-    random = np.random.default_rng(0)
-    points = random.uniform((0, 0), (1000, 700), (25, 2))
-    count = painted(around(points, 1000, 700, 100, 20), 1000, 700)
-    expected = np.zeros((7, 10), int)
-    expected[points[:, 1].astype(int) // 100, points[:, 0].astype(int) // 100] = 1
-    assert 10 < expected.sum() < 25
-    assert (count == np.kron(expected, np.ones((100, 100), int))).all()
+def spans(*boxes: tuple[float, float, float, float], factor: float = 0.5) -> list[Span]:
+    parts = near(boxes, 4000, 3000, factor, multiple=32, most=900 * 900)
+    return [part.span for part in parts]
 
 
-def test_touching_cells_are_joined_into_rectangles() -> None:
-    square = [(150, 150), (250, 150), (150, 250), (250, 250)]
-    tiles = around([*square, (650, 150)], 1000, 700, 100, 20)
-    assert [tile.core for tile in tiles] == [Span(100, 100, 300, 300), Span(600, 100, 700, 200)]
+def test_a_part_surrounds_its_box() -> None:
+    # 20 pixels of the input and 40 + .6 * 20 to each side of its middle: 104, grown to 128.
+    assert spans((1000, 2000, 40, 30)) == [Span(892, 1887, 1148, 2143)]
 
 
-def test_points_outside_the_photo_belong_to_its_nearest_part() -> None:
-    tiles = around([(-5, 3), (1007, 702)], 1000, 700, 100, 20)
-    assert [tile.core for tile in tiles] == [Span(0, 0, 100, 100), Span(900, 600, 1000, 700)]
+def test_a_part_ends_at_the_photos_edge() -> None:
+    assert spans((-5, 3, 40, 30), (3990, 2990, 40, 30)) == [
+        Span(0, 0, 128, 128),
+        Span(3872, 2872, 4000, 3000),
+    ]
 
 
-def test_no_points_no_tiles() -> None:
-    assert around([], 1000, 700, 100, 20) == []
+def test_no_part_is_larger_than_the_photo() -> None:
+    (part,) = near([(10, 10, 40, 40)], 100, 80, 0.5, multiple=32, most=1e6)
+    assert part.span == Span(0, 0, 100, 80)
 
 
-def test_a_part_reaches_into_its_margin_but_not_beyond_the_photo() -> None:
-    image = np.arange(60 * 100 * 3).reshape(60, 100, 3).astype(np.uint8)
-    part, left, top = Tile(Span(30, 0, 60, 30), 20).cut(image)
-    assert (left, top) == (10, 0)
-    assert (part == image[0:50, 10:80]).all()
+def test_neighbours_share_a_part_where_that_costs_no_more() -> None:
+    assert len(spans((1000, 2000, 40, 40), (1100, 2000, 40, 40))) == 1
+    assert len(spans((1000, 2000, 40, 40), (2000, 2000, 40, 40))) == 2
+
+
+def test_parts_are_joined_up_to_a_size() -> None:
+    row = [(100 + 100 * i, 500.0, 40.0, 40.0) for i in range(30)]
+    for most, count in ((1e6, 1), (128 * 512, 4)):
+        parts = near(row, 4000, 3000, 0.5, multiple=32, most=most)
+        assert len(parts) >= count
+        sides = [(part.span.right - part.span.left) * 0.5 * 128 for part in parts]
+        assert max(sides) <= most + 128
+
+
+def test_no_boxes_no_parts() -> None:
+    assert near([], 1000, 700, 1.0, multiple=32, most=1e6) == []
+
+
+@pytest.mark.parametrize(
+    ("x", "whole"), [(120, False), (129, False), (131, True), (480, False), (169, True)]
+)
+def test_a_part_answers_for_faces_with_room_around_them(x: float, whole: bool) -> None:
+    part = Part(Span(100, 0, 500, 400), 1000, 400)
+    assert part.owns(face(x, 200, 30)) == whole
+
+
+def test_the_photos_edge_hides_nothing() -> None:
+    part = Part(Span(100, 0, 500, 400), 1000, 400)
+    assert part.owns(face(300, 10, 30))
+    assert part.owns(face(300, 395, 30))
+    assert not Part(Span(100, 0, 500, 400), 1000, 500).owns(face(300, 395, 30))
+
+
+def test_a_tile_reaches_into_its_margin_but_not_before_the_photo() -> None:
+    assert Tile(Span(30, 0, 60, 30), 20).span == Span(10, 0, 80, 50)
 
 
 def test_a_face_on_the_border_belongs_to_one_part_or_to_both_never_to_none() -> None:

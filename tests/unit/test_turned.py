@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from facefind.geometry import mirror_detection, shift_detection, turn, unturn_detection
-from facefind.inference.turned import quarter_turns, roll, votes
+from facefind.inference.turned import quarter_turns, roll, shows_upright, votes, wanted_turns
 from facefind.types import Box, Detection, FloatArray
 
 UPRIGHT: FloatArray = np.array([(30, 40), (70, 40), (50, 60), (35, 80), (65, 80)], np.float32)
@@ -63,3 +63,23 @@ def test_shifting_moves_box_and_landmarks() -> None:
     assert moved.box == Box(101, 202, 3, 4)
     assert moved.landmarks == pytest.approx(UPRIGHT + np.array((100, 200)))
     assert shift_detection(Detection(Box(1, 2, 3, 4), 0.5), 1, 1).landmarks is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "wanted"),
+    [
+        ([], 0),
+        ([face(0, 0.9)], 0),
+        ([face(0, 0.5)], 2),
+        ([face(0, 0.15)], 0),
+        ([face(1, 0.5)], 3),
+        ([face(1, 0.5), face(0, 0.9)], 0),
+    ],
+)
+def test_what_the_faces_ask_for(seen: list[Detection], wanted: int) -> None:
+    assert wanted_turns(seen) == wanted
+
+
+def test_only_an_upright_face_shows_that_a_picture_is_upright() -> None:
+    assert shows_upright([face(1, 0.9), face(0, 0.7)], 0.7)
+    assert not shows_upright([face(1, 0.9), face(0, 0.6)], 0.7)

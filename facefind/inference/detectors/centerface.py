@@ -13,22 +13,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from facefind.geometry import (
+    iou_matrix,
     mirror_detection,
     nms,
-    scale_detection,
-    shift_detection,
-    turn,
     unturn_detection,
 )
+from facefind.inference.looks import planes
 from facefind.inference.options import option
 from facefind.inference.protocols import Model
-from facefind.inference.tiles import Tile, around, cover
-from facefind.inference.turned import quarter_turns, votes
+from facefind.inference.tiles import Part, Tile, cover, near
+from facefind.inference.turned import CLEAR, quarter_turns, shows_upright, votes, wanted_turns
+from facefind.inference.views import Cut, Plan, View
 from facefind.types import Box, Detection, FloatArray, Image
 
 _STRIDE = 4
@@ -37,15 +36,31 @@ _MULTIPLE = 32
 # Share of the photo's long side from which the look from afar counts; below it would add mistakes.
 _CLOSE_UP = 0.1
 
-# Pixels of the network's input that one run may have. A run takes 270 MB per million of them.
-_AT_ONCE = 2_000_000
+# Pixels of the network's input that one run may have, and side of each part of a larger one. A run
+# takes 270 MB per million of them.
+_AT_ONCE = 1024 * 1024
+_PART = 896
 
-# Of a closer look, in pixels of the network's input: what a part answers for, and its margin.
-_CORE, _MARGIN = 160, 48
+# Pixels of the network's input that a part of the whole photo sees beyond what it answers for.
+_MARGIN = 48
 
-# Between these best scores, faces that look upright may as well stand on their heads. Judged by the
-# sum of squared scores instead, a fifth of the faces in photos upside down stayed unseen.
-_UNSURE = (0.2, 0.7)
+# How often the working size a photo must have to be looked at from far at first.
+_LARGE = 2
+
+# A face that scores as much and has as large a side in the network's input needs no closer look.
+_SURE, _SURE_SIDE = 0.65, 18
+
+# Larger ones of no more than a faint hint, likewise, were seen well enough not to be faces.
+_FAINT_SIDE = 20
+
+# Sides, in pixels of the network's input, up to which a closer look has no need to be less close.
+_CLOSE_SIDE = 64
+
+# Faint hints that are looked at more closely in any photo, and for each face or doubtful one in it.
+_FAINT, _FAINT_EACH = 24, 4
+
+# Faces that are looked at turned before all of a large photo is.
+_ASKED = 4
 
 # A closer look must enlarge at least this much more than the first to be worth its time.
 _CLOSER = 1.25
@@ -69,6 +84,9 @@ class CenterFaceSettings:
     nms: float = option(0.3, 0.0, 1.0, "overlap (IoU) from which two boxes are one face")
     smallest_face: int = option(
         60, 10, 1000, "side in the photo's pixels of a face that must be found"
+    )
+    far_size: int = option(
+        640, 128, 4096, "long side of the first look at photos of twice the working size and more"
     )
     first_look: int = option(10, 4, 64, "pixels of such a face at the first look, at the least")
     closer_look: int = option(
@@ -99,142 +117,211 @@ class _Sight(NamedTuple):
 class CenterFaceDetector:
     """Finds faces of all sizes, from a few dozen pixels to those that fill the photo.
 
-    Every photo is looked at twice. At the working size the network sees most faces. A face that
-    fills the picture is larger than it was made for, above all when it is turned; a look at a
-    quarter of the size, for a tenth of the time, takes care of those. Further looks are for photos
-    that ask for them: closer, where the photo has more pixels than the network saw and there is a
-    small face or a hint of one; at the picture turned, where its faces seem to be; and at its
-    mirror image, where a face falls just short of the threshold. A face takes its best score.
+    At the working size the network sees most faces of a photo. A face that fills the picture is
+    larger than it was made for, above all when it is turned; a look at a quarter of the size, for a
+    tenth of the time, takes care of those. A large photo is looked at from far at first, which
+    shows the network what is large, and where something small may be; there it looks closer. Other
+    looks are for photos that ask for them: at the picture turned, where its faces seem to be; and
+    at its mirror image, where a face falls just short of the threshold. A face takes its best
+    score.
     """
 
     def __init__(self, model: Model, settings: CenterFaceSettings) -> None:
         self._model = model
         self._settings = settings
 
-    def detect(self, image: Image) -> list[Detection]:
-        """The faces of a picture, best score first."""
-        sights = {0: self._sight(image)}
-        turns = self._way_up(image, sights)
+    def scale_for(self, width: int, height: int) -> float:
+        """The scale of the closest look at a photo of this size, 1 at most."""
+        plan = _plan(self._settings, max(width, height), 1.0)
+        return min(max(plan.first, plan.closer), 1.0)
+
+    def detect(self, image: Image, scale: float = 1.0) -> list[Detection]:
+        """The faces of a picture, best score first.
+
+        Args:
+            scale: Pixels of the picture per pixel of the photo, to which the settings apply.
+        """
         settings = self._settings
+        view = View(image, _plan(settings, max(image.shape[:2]), scale))
+        sights = {0: self._sight(view)}
+        turns = self._way_up(view, sights)
         best = sights[turns]
-        if any(settings.doubt < face.score <= settings.threshold for face in best.plain):
-            best.faces.extend(self._first_look(turn(image, turns), mirrored=True))
-        height, width = image.shape[:2]
+        doubtful = [f for f in best.plain if settings.doubt < f.score <= settings.threshold]
+        if doubtful:
+            best.faces.extend(self._in_the_mirror(view.turned(turns), doubtful))
         found = [(face, False) for face in sights[0].faces]
         if turns:
             # Landmarks are placed best on upright faces, so those go first.
             found += [
-                (unturn_detection(face, turns, width, height), True)
+                (unturn_detection(face, turns, *view.size), True)
                 for face in best.faces
                 if quarter_turns(face) == 0
             ]
-        return self._best(
-            [(face, first) for face, first in found if face.score > settings.threshold]
-        )
+        return self._best([each for each in found if each[0].score > settings.threshold])
 
-    def _way_up(self, image: Image, sights: dict[int, _Sight]) -> int:
+    def _way_up(self, view: View, sights: dict[int, _Sight]) -> int:
         """How many quarter turns show the picture upright.
 
         Args:
             sights: What was seen at each number of turns, none yet but 0; those tried are added.
         """
-        turns = 0
+        asking, turns, tried = self._telling(sights[0]), 0, {0}
         while self._settings.turns:
-            turns = (turns + _wanted_turns(self._telling(sights[turns]))) % 4
-            if turns in sights:
+            by = wanted_turns(asking)
+            turns = (turns + by) % 4
+            if turns in tried:
                 break
-            sights[turns] = self._sight(turn(image, turns))
-        clear = [turns for turns in sights if turns == 0 or _shows_clearly(sights[turns].faces)]
+            tried.add(turns)
+            turned = view.turned(turns)
+            if view.plan.far:
+                # Before all of a large photo is looked at turned, those that ask for it are.
+                asking = self._again(turned, _most_certain(asking, by, turned))
+                if not shows_upright(asking, self._settings.threshold):
+                    continue
+            sights[turns] = self._sight(turned)
+            asking = self._telling(sights[turns])
+        clear = [
+            turns for turns in sights if turns == 0 or shows_upright(sights[turns].faces, CLEAR)
+        ]
         return max(clear, key=lambda turns: votes(self._telling(sights[turns]))[0])
 
     def _telling(self, sight: _Sight) -> list[Detection]:
         """The faces by which to judge a picture: hints of small ones are seen in every other."""
         return sight.plain + [face for face in sight.closer if face.score > self._settings.doubt]
 
-    def _sight(self, image: Image) -> _Sight:
+    def _sight(self, view: View) -> _Sight:
         """What is seen in a picture that may be upright."""
-        settings = self._settings
-        first = self._first_factor(image)
-        seen = self._first_look(image) + self._from_afar(image, first)
-        closer = min(settings.closer_look / settings.smallest_face, 1.0)
-        if closer < first * _CLOSER:
+        plan = view.plan
+        seen = self._first_look(view)
+        if not plan.far or any(self._is_large_hint(face, plan) for face in seen):
+            seen += self._from_afar(view)
+        if not plan.closer:
             return _Sight(seen, seen, [])
-        # Hints of faces up to the size that a closer look can judge; of faces, only the small ones.
-        limits = (2 * _MARGIN / closer, settings.closer_look / first)
-        small: list[Detection] = []
-        plain: list[Detection] = []
-        for face in seen:
-            limit = limits[face.score > settings.threshold]
-            (small if max(face.box.w, face.box.h) < limit else plain).append(face)
-        again = self._closer(image, closer, small) if small else []
+        small, plain = self._worth_another(seen, plan)
+        again = self._again(view, small, plain)
         return _Sight(seen + again, plain, again)
 
-    def _first_look(self, image: Image, mirrored: bool = False) -> list[Detection]:
-        """The faces seen in the whole picture at the working size, or a larger one if need be."""
-        factor = self._first_factor(image)
-        return self._look(image, factor, self._parts(image, factor), mirrored)
+    def _first_look(self, view: View) -> list[Detection]:
+        """The faces seen in the whole picture."""
+        plan, (width, height) = view.plan, view.size
+        if width * height * plan.first**2 <= _AT_ONCE:
+            return self._see(view.whole(plan.first))
+        core = math.ceil((_PART - 2 * _MARGIN) / plan.first)
+        margin = math.ceil(_MARGIN / plan.first)
+        seen, _ = self._parts(view, plan.first, cover(width, height, core, margin))
+        # What no part shows whole; the two do not measure a face quite alike.
+        whole = self._see(view.whole(min(self._settings.far_size / plan.long_side, plan.first)))
+        return seen + [face for face in whole if _side(face) > 0.9 * 2 * margin]
 
-    def _first_factor(self, image: Image) -> float:
-        """How far the photo is scaled for the first look."""
-        settings = self._settings
-        long_side = max(image.shape[:2])
-        for_small_ones = settings.first_look / settings.smallest_face
-        wanted: float = max(settings.working_size / long_side, for_small_ones)
-        return min(wanted, settings.max_enlargement)
+    def _is_large_hint(self, face: Detection, plan: Plan) -> bool:
+        return face.score < _SURE and _side(face) >= _CLOSE_UP * plan.long_side
 
-    def _parts(self, image: Image, factor: float) -> list[Tile]:
-        """The parts of the first look: one, unless the network's input would be too large."""
-        height, width = image.shape[:2]
-        pixels = height * width * factor**2
-        if pixels <= _AT_ONCE:
+    def _from_afar(self, view: View) -> list[Detection]:
+        """Faces that fill much of the picture."""
+        size, plan = self._settings.close_up_size, view.plan
+        if not 0 < size < plan.first * plan.long_side:
             return []
-        margin = math.ceil(_CLOSE_UP * max(height, width) / 2 * 1.1)
-        return cover(width, height, math.ceil(_AT_ONCE**0.5 / factor), margin)
-
-    def _from_afar(self, image: Image, factor: float) -> list[Detection]:
-        size, long_side = self._settings.close_up_size, max(image.shape[:2])
-        if not 0 < size < factor * long_side:
-            return []
-        large = _CLOSE_UP * long_side
+        large = _CLOSE_UP * plan.long_side
         return [
-            face
-            for face in self._look(image, size / long_side, [])
-            if max(face.box.w, face.box.h) >= large
+            face for face in self._see(view.whole(size / plan.long_side)) if _side(face) >= large
         ]
 
-    def _closer(self, image: Image, factor: float, small: Sequence[Detection]) -> list[Detection]:
-        """The faces seen around small ones, or hints of such, at a larger scale."""
-        height, width = image.shape[:2]
-        middles = [(face.box.x + face.box.w / 2, face.box.y + face.box.h / 2) for face in small]
-        core, margin = math.ceil(_CORE / factor), math.ceil(_MARGIN / factor)
-        return self._look(image, factor, around(middles, width, height, core, margin))
+    def _worth_another(
+        self, seen: Sequence[Detection], plan: Plan
+    ) -> tuple[list[Detection], list[Detection]]:
+        """What is to be looked at more closely, best first, and what is not."""
+        settings = self._settings
+        again: list[Detection] = []
+        plain: list[Detection] = []
+        for face in sorted(seen, key=lambda face: -face.score):
+            side = _side(face) * plan.first
+            if face.score > settings.threshold:
+                sure = face.score >= _SURE and side >= _SURE_SIDE
+                small = not sure and side < settings.closer_look
+            elif face.score > settings.doubt:
+                small = side < settings.closer_look
+            else:
+                small = side < _FAINT_SIDE
+            (again if small else plain).append(face)
+        clear = sum(face.score > settings.doubt for face in seen)
+        faint = sum(face.score <= settings.doubt for face in again)
+        spared = max(0, faint - _FAINT - _FAINT_EACH * clear)
+        return again[: len(again) - spared], plain
 
-    def _look(
-        self, image: Image, factor: float, tiles: Sequence[Tile], mirrored: bool = False
+    def _again(
+        self,
+        view: View,
+        faces: Sequence[Detection],
+        known: Sequence[Detection] = (),
+        mirrored: bool = False,
     ) -> list[Detection]:
-        """What the network sees in the parts, or without any in the whole picture, at one scale."""
-        if not tiles:
-            return self._see(image, factor, mirrored)
+        """The faces seen around others, or hints of such, each as close as its size asks for.
+
+        Args:
+            known: Faces that need no closer look.
+        """
+        plan = view.plan
+        factors = (plan.closer, max(plan.closer / 2, plan.first), plan.first)
+        groups: dict[float, list[Detection]] = {}
+        for face in faces:
+            fitting = (factor for factor in factors if _side(face) * factor <= _CLOSE_SIDE)
+            groups.setdefault(next(fitting, plan.first), []).append(face)
         found = []
-        for tile in tiles:
-            part, left, top = tile.cut(image)
-            seen = self._see(part, factor, mirrored)
-            faces = (shift_detection(face, left, top) for face in seen)
-            found += [face for face in faces if tile.owns(face)]
+        for factor, group in groups.items():
+            seen, strays = self._near(view, factor, group, mirrored)
+            # Half seen at a part's edge, where nothing had hinted at them.
+            found += (
+                seen + self._near(view, factor, self._new(strays, [*seen, *known]), mirrored)[0]
+            )
         return found
 
-    def _see(self, image: Image, factor: float, mirrored: bool) -> list[Detection]:
-        """Hints and faces of one run of the network, on the picture or its mirror image."""
+    def _new(self, strays: Sequence[Detection], known: Sequence[Detection]) -> list[Detection]:
+        """Those beyond doubt that are not known."""
+        faces = [face for face in strays if face.score > self._settings.doubt]
+        if not faces or not known:
+            return faces
+        overlap = iou_matrix([face.box for face in faces], [face.box for face in known])
+        return [faces[i] for i in np.flatnonzero(overlap.max(axis=1) <= self._settings.nms)]
+
+    def _near(
+        self, view: View, factor: float, faces: Sequence[Detection], mirrored: bool
+    ) -> tuple[list[Detection], list[Detection]]:
+        """As `_parts`, around faces or hints of such."""
+        boxes = [face.box for face in faces]
+        parts = near(boxes, *view.size, factor, multiple=_MULTIPLE, most=_PART**2)
+        return self._parts(view, factor, parts, mirrored)
+
+    def _in_the_mirror(self, view: View, doubtful: Sequence[Detection]) -> list[Detection]:
+        """The faces seen in the picture's mirror image, in a large one around the doubtful ones."""
+        if view.plan.far:
+            return self._again(view, doubtful, mirrored=True)
+        return self._see(view.whole(view.plan.first), mirrored=True)
+
+    def _parts(
+        self,
+        view: View,
+        factor: float,
+        parts: Sequence[Tile] | Sequence[Part],
+        mirrored: bool = False,
+    ) -> tuple[list[Detection], list[Detection]]:
+        """What the network sees in parts of the picture: what each answers for, and the rest."""
+        own: list[Detection] = []
+        rest: list[Detection] = []
+        for part in parts:
+            for face in self._see(view.part(part.span, factor), mirrored):
+                (own if part.owns(face) else rest).append(face)
+        return own, rest
+
+    def _see(self, cut: Cut, mirrored: bool = False) -> list[Detection]:
+        """Hints and faces of one run of the network, on the pixels or their mirror image."""
         settings = self._settings
-        scaled = _scaled(image, factor)
-        shown = scaled[:, ::-1] if mirrored else scaled
+        shown = cut.pixels[:, ::-1] if mirrored else cut.pixels
         heat, log_size, offset, points = self._model.run({"input.1": _blob(shown)})[:4]
         floor = min(settings.hint, settings.threshold)
         found = decode(heat[0], log_size[0], offset[0], points[0], floor, settings.nms)
         if mirrored:
-            found = [mirror_detection(face, scaled.shape[1]) for face in found]
-        y, x = np.divide(image.shape[:2], scaled.shape[:2])
-        return [scale_detection(detection, x, y) for detection in found]
+            found = [mirror_detection(face, shown.shape[1]) for face in found]
+        return [cut.back(face) for face in found]
 
     def _best(self, found: Sequence[tuple[Detection, bool]]) -> list[Detection]:
         """One detection a face, best first.
@@ -249,19 +336,30 @@ class CenterFaceDetector:
         return sorted(kept, key=lambda face: -face.score)
 
 
-def _wanted_turns(seen: Sequence[Detection]) -> int:
-    """By how many quarter turns the faces seen ask the picture to be turned.
+def _plan(settings: CenterFaceSettings, long_side: int, scale: float) -> Plan:
+    """How to look at a picture of so many pixels, each so many of the photo's."""
+    photo = long_side / scale
+    at_working_size = settings.working_size / photo
+    for_small_ones = settings.first_look / settings.smallest_face
+    closer = min(settings.closer_look / settings.smallest_face, 1.0)
+    # Those that are not shown smaller in the end than photos that are looked at once.
+    near_enough = max(closer, at_working_size)
+    from_far = max(min(settings.far_size / photo, at_working_size), for_small_ones)
+    if closer and photo >= _LARGE * settings.working_size and near_enough >= from_far * _CLOSER:
+        return Plan(long_side, from_far / scale, near_enough / scale, far=True)
+    first = min(max(at_working_size, for_small_ones), settings.max_enlargement)
+    closer = closer if closer >= first * _CLOSER else 0.0
+    return Plan(long_side, first / scale, closer / scale, far=False)
 
-    A face that stands on its head is often taken for an upright one, with little certainty.
-    """
-    wanted = int(votes(seen).argmax())
-    best = max((face.score for face in seen), default=0.0)
-    return 2 if wanted == 0 and _UNSURE[0] < best < _UNSURE[1] else wanted
+
+def _side(face: Detection) -> float:
+    return max(face.box.w, face.box.h)
 
 
-def _shows_clearly(seen: Sequence[Detection]) -> bool:
-    """Whether an upright face is seen beyond doubt. Textures seen turned give faint ones."""
-    return any(face.score >= _UNSURE[1] for face in seen if quarter_turns(face) == 0)
+def _most_certain(seen: Sequence[Detection], turns: int, turned: View) -> list[Detection]:
+    """The best few faces, in the picture after it was turned anticlockwise by quarter turns."""
+    best = sorted(seen, key=lambda face: -face.score)[:_ASKED]
+    return [unturn_detection(face, -turns % 4, *turned.size) for face in best]
 
 
 def decode(
@@ -296,22 +394,6 @@ def decode(
     ]
 
 
-def _scaled(image: Image, factor: float) -> Image:
-    height, width = image.shape[:2]
-    size = max(1, round(width * factor)), max(1, round(height * factor))
-    if factor >= 1:
-        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-    # At least 25 pixels make one of the result. To read all those of a large photo for a look from
-    # afar takes longer than the network does.
-    step = max(1, int(0.2 / factor))
-    thinned = np.ascontiguousarray(image[::step, ::step])
-    return np.asarray(cv2.resize(thinned, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
 def _blob(image: Image) -> NDArray[np.float32]:
     """(1, 3, H, W) float32, padded with black on the right and below to what the network takes."""
-    height, width = image.shape[:2]
-    padded_height, padded_width = (-(-side // _MULTIPLE) * _MULTIPLE for side in (height, width))
-    blob = np.zeros((1, 3, padded_height, padded_width), np.float32)
-    blob[0, :, :height, :width] = image.transpose(2, 0, 1)
-    return blob
+    return planes(image, *(-(-side // _MULTIPLE) * _MULTIPLE for side in image.shape[:2]))
