@@ -48,11 +48,15 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
-def read_limits(command: str, path: Path = LIMITS) -> Limits:
+def read_tables() -> dict[str, Limits]:
+    """All limits, by command."""
+    tables: dict[str, Limits] = tomllib.loads(LIMITS.read_text("utf-8"))
+    return tables
+
+
+def read_limits(command: str) -> Limits:
     """A command's limits; none where the file has none."""
-    tables: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
-    limits: Limits = tables.get(command, {})
-    return limits
+    return read_tables().get(command, {})
 
 
 def over(ratios: Mapping[str, float], limits: Limits) -> list[str]:

@@ -106,7 +106,7 @@ def _once(
         "alone": alone["rate"],
         "cpu": (all_.cpu_seconds - one.cpu_seconds) / more,
         "cpu_alone": alone["cpu_seconds"] / alone["photos"],
-        "found": all_.answer["new_faces"] / len(made),
+        "found": all_.answer["faces"] / len(made),
         "ledger": all_.answer["profile"],
     }
     for peer in beside:

@@ -50,15 +50,13 @@ def test_limits_of_what_was_not_measured_are_named() -> None:
 
 
 def test_every_table_of_limits_is_a_command_s_and_every_limit_a_bound() -> None:
-    tables = figures.tomllib.loads(figures.LIMITS.read_text("utf-8"))
-    assert tables
-    for name, limits in tables.items():
-        assert name in bench.COMMANDS
-        assert limits
-        for bounds in limits.values():
-            assert bounds.keys() <= {"at_least", "at_most"}
-            assert bounds
-        assert figures.over({}, limits)
+    tables = figures.read_tables()
+    assert tables.keys() <= set(bench.COMMANDS)
+    bounds = [limit for limits in tables.values() for limit in limits.values()]
+    assert bounds
+    assert all(limit and limit.keys() <= {"at_least", "at_most"} for limit in bounds)
+    assert figures.read_limits("detect") == tables["detect"]
+    assert figures.read_limits("nothing") == {}
 
 
 def test_commands_have_what_the_program_calls() -> None:
