@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from facefind.store.access import Access
 from facefind.store.queries import queries
@@ -13,18 +13,21 @@ from facefind.store.records import FaceNearby
 from facefind.store.values import aware, embedding_of, path_of
 from facefind.types import Box, Event, FloatArray, Match
 
-EXACT_UP_TO = 50_000
+EXACT_UP_TO = 20_000
 """Faces in scope up to which every one is compared."""
 
-FIRST_CANDIDATES = 400
+FIRST_CANDIDATES = 100
 MOST_CANDIDATES = 25_600
 """Faces asked of the index, at first and at most; beyond, comparing all of them is cheaper."""
+
+EF_SEARCH = 200
+EF_SEARCH_WITHIN = 400
+"""Faces that the index holds in view, for the nearest few and for all within a distance."""
 
 COHORT_EVENTS = 20
 """Events that a cohort is drawn from at most."""
 
-_ITERATIVE_SCAN = (0, 8)
-_LARGEST_EF_SEARCH = 1000
+_LARGEST_BATCH = 1600
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,21 +100,57 @@ class PeopleNearby(Access):
         return {row[0] for row in self._select("search", "ruled_out", values)}
 
 
+class NearFace(NamedTuple):
+    """A face by its distance, before it is known where it is to be seen."""
+
+    face: int
+    distance: float
+    event: int
+    content: int
+    sighting: int
+    x: float
+    y: float
+    w: float
+    h: float
+    quality: float | None
+    embedding: memoryview
+
+
+class Spotted(NamedTuple):
+    """A face with where it is to be seen."""
+
+    near: NearFace
+    path: bytes
+    event: str
+    taken_at: datetime | None
+    photo: int
+    person: int | None
+
+    @property
+    def match(self) -> Match:
+        """As the search answers it."""
+        near = self.near
+        return Match(
+            path_of(self.path), self.event, near.distance, Box(near.x, near.y, near.w, near.h),
+            self.taken_at, self.photo, quality=near.quality, sighting=near.sighting,
+            person=self.person,
+        )  # fmt: skip
+
+
 def find_nearest(cursor: Any, question: Question, exact_up_to: int = EXACT_UP_TO) -> list[Match]:
     """The photos in scope by distance then path: one row for each, with its nearest face.
 
     Up to ``exact_up_to`` faces in scope, all of them are compared. Beyond, the pipeline's HNSW
-    index answers, for more and more faces until the last one is too far or enough photos are
+    index answers, for more and more faces until the last ones are too far or enough photos are
     found. It is approximate: a face that no path through its graph leads to is not found.
     """
-    if question.limit == 0 and question.max_distance is None:
-        return _exact(cursor, question)
-    if _is_small(cursor, question, exact_up_to):
-        return _exact(cursor, question)
-    # A photo may have several faces near.
-    first = max(FIRST_CANDIDATES, 4 * question.limit)
-    found = _by_index(cursor, question, _one_row_per_photo, first)
-    return _exact(cursor, question) if found is None else [_match(row) for row in found]
+    found = None
+    if question.limit or question.max_distance is not None:
+        found = _find(cursor, question, _one_of_each_photo, exact_up_to)
+    if found is not None:
+        return [spotted.match for spotted in found]
+    cursor.execute(queries("search")["search_exact"], question.parameters())
+    return [_match(row) for row in cursor.fetchall()]
 
 
 def find_faces(cursor: Any, question: Question, exact_up_to: int = EXACT_UP_TO) -> list[FaceNearby]:
@@ -119,14 +158,9 @@ def find_faces(cursor: Any, question: Question, exact_up_to: int = EXACT_UP_TO) 
 
     Content in several of the events gives its faces once.
     """
-    rows = None
-    if not _is_small(cursor, question, exact_up_to):
-        rows = _by_index(cursor, question, _faces_of_one_event, FIRST_CANDIDATES)
-    if rows is None:
-        candidates = question.limit or None
-        cursor.execute(queries("search")["faces_within"], question.parameters(candidates))
-        rows = cursor.fetchall()
-    return [FaceNearby(_match(row), embedding_of(row[13])) for row in rows]
+    found = _find(cursor, question, _faces_of_one_event, exact_up_to)
+    assert found is not None, "limited by distance, comparing all finds an answer"
+    return [FaceNearby(one.match, embedding_of(one.near.embedding)) for one in found]
 
 
 def draw_cohort(
@@ -140,7 +174,7 @@ def draw_cohort(
         "size": size,
         "min_quality": min_quality,
     }
-    rows: Rows = []
+    rows: list[Any] = []
     for most_events in (len(events), max(COHORT_EVENTS, len(events))):
         if len(rows) < size:
             cursor.execute(queries("search")["cohort"], {**values, "most_events": most_events})
@@ -156,78 +190,127 @@ def count_faces(cursor: Any, events: Sequence[Event], min_quality: float) -> int
     return count
 
 
+Distinct = Callable[[Sequence[Spotted]], list[Spotted]]
+"""Leaves of faces, by distance, those that are an answer."""
+
+
+def _find(
+    cursor: Any, question: Question, distinct: Distinct, exact_up_to: int
+) -> list[Spotted] | None:
+    """The answer by distance then path; None where that takes looking at every photo in scope."""
+    found = None
+    if not _is_small(cursor, question, exact_up_to):
+        found = _by_index(cursor, question, distinct)
+    if found is None:
+        found = _by_comparing_all(cursor, question, distinct)
+    if found is None:
+        return None
+    found.sort(key=lambda one: (one.near.distance, bytes(one.path), one.near.face))
+    return found[: question.limit or None]
+
+
 def _is_small(cursor: Any, question: Question, exact_up_to: int) -> bool:
-    values = {**question.parameters(), "enough": exact_up_to + 1}
-    cursor.execute(queries("search")["count_scope"], values)
+    cursor.execute(queries("search")["count_scope"], question.parameters())
     return bool(cursor.fetchone()[0] <= exact_up_to)
 
 
-def _exact(cursor: Any, question: Question) -> list[Match]:
-    cursor.execute(queries("search")["search_exact"], question.parameters())
-    return [_match(row) for row in cursor.fetchall()]
+def _by_comparing_all(cursor: Any, question: Question, distinct: Distinct) -> list[Spotted] | None:
+    """None where the filters left too few photos of the nearest faces."""
+    # A photo may have several faces near.
+    candidates = max(FIRST_CANDIDATES, 4 * question.limit)
+    if question.max_distance is not None:
+        candidates = 0
+    cursor.execute(queries("search")["compare_all"], question.parameters(candidates or None))
+    near = [NearFace(*row) for row in cursor.fetchall()]
+    found = distinct(_located(cursor, question, near))
+    cut = 0 < candidates == len(near)
+    return None if cut and len(found) < question.limit else found
 
 
-Rows = list[Sequence[Any]]
-
-
-def _by_index(
-    cursor: Any, question: Question, distinct: Callable[[Rows], Rows], first: int
-) -> Rows | None:
-    """The answer by the index; None where it would have to look at too much of it.
-
-    Args:
-        distinct: Leaves of the rows, faces by distance, those that are an answer.
-        first: How many faces to ask for at first.
-    """
-    candidates = first
-    iterative = _has_iterative_scan(cursor)
-    while candidates <= (MOST_CANDIDATES if iterative else _LARGEST_EF_SEARCH):
-        _let_index_reach(cursor, candidates, iterative)
-        cursor.execute(queries("search")["search_nearest"], question.parameters(candidates))
-        rows = cursor.fetchall()
-        # Fewer than asked for: the filters left too few of what the index has looked at.
-        if len(rows) < candidates:
-            return None
-        near = [row for row in rows if _is_near(row, question)]
-        best = distinct(near)
-        if len(near) < len(rows) or len(best) >= question.limit > 0:
-            return best[: question.limit or None]
-        candidates *= 4
+def _by_index(cursor: Any, question: Question, distinct: Distinct) -> list[Spotted] | None:
+    """None where there is no index, or it would have to be looked at too much."""
+    if not _prepare_index(cursor, question):
+        return None
+    near: list[NearFace] = []
+    looked_at = 0
+    for batch in _batches(cursor, question):
+        before = len(near)
+        near += [face for face in batch if _is_near(face, question)]
+        looked_at += len(batch)
+        # What the index comes upon late it gives late, so one face that is too far is not the end.
+        beyond = len(near) - before < 0.75 * len(batch)
+        if beyond or len(near) >= question.limit > 0:
+            best = distinct(_located(cursor, question, near))
+            if beyond or len(best) >= question.limit:
+                return best
+        if looked_at >= MOST_CANDIDATES:
+            break
     return None
 
 
-def _has_iterative_scan(cursor: Any) -> bool:
-    cursor.execute(queries("schema")["vector_versions"])
-    created, _ = cursor.fetchone()
-    return tuple(int(part) for part in created.split(".")[:2]) >= _ITERATIVE_SCAN
+def _prepare_index(cursor: Any, question: Question) -> bool:
+    """Settings of this transaction; False where the pipeline has no index."""
+    values = {
+        **question.parameters(),
+        "ef_search": str(EF_SEARCH),
+        "most": str(4 * MOST_CANDIDATES),
+    }
+    cursor.execute(queries("search")["prepare_index"], values)
+    *_, exists = cursor.fetchone()
+    return bool(exists)
 
 
-def _let_index_reach(cursor: Any, candidates: int, iterative: bool) -> None:
-    """Settings of this transaction: look at enough of the index to return ``candidates``."""
-    cursor.execute("SET LOCAL hnsw.ef_search = %s", (min(candidates, _LARGEST_EF_SEARCH),))
-    if iterative:
-        cursor.execute("SET LOCAL hnsw.iterative_scan = strict_order")
-        cursor.execute("SET LOCAL hnsw.max_scan_tuples = %s", (4 * MOST_CANDIDATES,))
+def _batches(cursor: Any, question: Question) -> Iterator[list[NearFace]]:
+    """The faces by the index, nearest first, in growing batches, until it gives no more."""
+    named = queries("search")
+    cursor.execute(named["open_nearest"], question.parameters())
+    count = FIRST_CANDIDATES
+    if question.max_distance is None:
+        # A photo may have several faces near.
+        count = min(2 * question.limit, count)
+    while True:
+        cursor.execute(named["fetch_nearest"], {"count": count})
+        rows = cursor.fetchall()
+        if len(rows) < count:
+            break
+        yield [NearFace(*row) for row in rows]
+        count = min(2 * count, _LARGEST_BATCH)
+    cursor.execute(named["close_nearest"])
 
 
-def _is_near(row: Sequence[Any], question: Question) -> bool:
-    return question.max_distance is None or bool(row[2] <= question.max_distance)
+def _located(cursor: Any, question: Question, near: Sequence[NearFace]) -> list[Spotted]:
+    """Those of the faces, by distance, that are to be seen in scope."""
+    if not near:
+        return []
+    near = sorted(near, key=lambda face: (face.distance, face.face))
+    values = {
+        **question.parameters(),
+        "contents": [face.content for face in near],
+        "sightings": [face.sighting for face in near],
+    }
+    cursor.execute(queries("search")["located"], values)
+    rows = sorted(cursor.fetchall())
+    return [Spotted(near[nth - 1], *rest) for nth, *rest in rows]
 
 
-def _faces_of_one_event(rows: Rows) -> Rows:
-    """The rows of each photo's first event; rows are faces by distance."""
+def _is_near(face: NearFace, question: Question) -> bool:
+    return question.max_distance is None or face.distance <= question.max_distance
+
+
+def _faces_of_one_event(found: Sequence[Spotted]) -> list[Spotted]:
+    """The faces of each photo's first event."""
     first: dict[int, int] = {}
-    for row in rows:
-        first[row[8]] = min(row[12], first.get(row[8], row[12]))
-    return [row for row in rows if row[12] == first[row[8]]]
+    for one in found:
+        first[one.photo] = min(one.near.event, first.get(one.photo, one.near.event))
+    return [one for one in found if one.near.event == first[one.photo]]
 
 
-def _one_row_per_photo(rows: Rows) -> Rows:
-    """The first row of each photo; rows are faces by distance."""
-    first: dict[int, Sequence[Any]] = {}
-    for row in rows:
-        first.setdefault(row[8], row)
-    return list(first.values())
+def _one_of_each_photo(found: Sequence[Spotted]) -> list[Spotted]:
+    """The nearest face of each photo."""
+    best: dict[int, Spotted] = {}
+    for one in sorted(found, key=lambda one: (one.near.distance, one.near.face)):
+        best.setdefault(one.photo, one)
+    return list(best.values())
 
 
 def _match(row: Sequence[Any]) -> Match:

@@ -294,11 +294,16 @@ def crowd(store: Repository, sql: Any, people: FloatArray) -> Event:
     return event
 
 
+BY_INDEX = {"count_scope", "prepare_index", "open_nearest", "fetch_nearest", "located"}
+"""The statements of a search that needs nothing but the index."""
+
+
 def plan(connection: Any, statement: str, question: nearest.Question) -> str:
     """What EXPLAIN says of a search statement."""
     sql = "EXPLAIN " + queries("search")[statement]
     with connection, connection.cursor() as cursor:
-        cursor.execute("SET LOCAL hnsw.ef_search = 50")
+        if statement == "open_nearest":
+            cursor.execute("SET LOCAL enable_sort = off")
         cursor.execute(sql, question.parameters(candidates=50))
         return "\n".join(line for (line,) in cursor.fetchall())
 
@@ -322,12 +327,12 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_plans(database_url: str, crowd: Event, people: FloatArray) -> None:
     connection = connect(database_url)
     question = nearest.Question(people[0], [crowd.id], "dlib", None, 5, None, None, 0)
-    assert "faces_hnsw_dlib" in plan(connection, "search_nearest", question)
+    assert "faces_hnsw_dlib" in plan(connection, "open_nearest", question)
     exact = plan(connection, "search_exact", question)
     assert "faces" in exact
     assert "hnsw" not in exact
     near = nearest.Question(people[0], [crowd.id], "dlib", 0.6, 0, None, None, 0)
-    every_face = plan(connection, "faces_within", near)
+    every_face = plan(connection, "compare_all", near)
     assert "faces" in every_face
     assert "hnsw" not in every_face
     connection.close()
@@ -348,8 +353,6 @@ def test_every_face_of_a_person_in_a_crowd(
 def test_the_index_finds_what_comparing_all_finds(
     database_url: str, crowd: Event, people: FloatArray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # So few that the planner prefers the index to sorting these few faces.
-    monkeypatch.setattr(nearest, "FIRST_CANDIDATES", 40)
     connection = connect(database_url)
     exact = Repository(connection, exact_up_to=PHOTOS)
     index = Repository(connection, exact_up_to=PHOTOS - 1)
@@ -360,19 +363,19 @@ def test_the_index_finds_what_comparing_all_finds(
         ({"max_distance": 0.6, "limit": 150}, 100),
     ):
         truth = exact.search(people[0], [crowd], **options)
-        assert used == ["count_scope", "search_exact"]
+        assert used == ["count_scope", "compare_all", "located"]
         used.clear()
         found = index.search(people[0], [crowd], **options)
-        assert set(used) == {"count_scope", "search_nearest"}
+        assert set(used) == BY_INDEX
         used.clear()
         if options.get("max_distance"):
             # Far more than there are, as the search that judges them asks for.
             within: dict[str, Any] = {**options, "limit": 20_000}
             near = exact.faces_within(people[0], [crowd], **within)
-            assert used == ["count_scope", "faces_within"]
+            assert used == ["count_scope", "compare_all", "located"]
             used.clear()
             by_index = index.faces_within(people[0], [crowd], **within)
-            assert set(used) == {"count_scope", "search_nearest"}
+            assert set(used) == BY_INDEX
             used.clear()
             assert [face.match for face in near] == truth
             assert [face.match for face in by_index] == found
@@ -390,20 +393,67 @@ def test_the_index_is_asked_for_more_until_the_last_is_too_far(
     index = Repository(connection, exact_up_to=0)
     used = executed(monkeypatch)
     found = index.search(people[0], [crowd], max_distance=0.6)
-    assert used == ["count_scope", *["search_nearest"] * 3]
+    assert set(used) == BY_INDEX
+    assert used.count("fetch_nearest") == 3
     assert len(found) >= 95
     used.clear()
     assert len(index.search(people[0], [crowd], max_distance=9.0)) == PHOTOS
-    assert used[-1] == "search_exact"
+    assert used[-2:] == ["compare_all", "located"]
     connection.close()
 
 
-def test_without_iterative_scans_the_exact_search_steps_in(
+def test_without_iterative_scans_comparing_all_steps_in(
     database_url: str, crowd: Event, people: FloatArray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nearest, "_has_iterative_scan", lambda _: False)
+    older = {**queries("search")}
+    older["prepare_index"] = older["prepare_index"].replace("'{0,8}'", "'{999,0}'")
+    monkeypatch.setattr(nearest, "queries", lambda file: {"search": older}[file])
     connection = connect(database_url)
     index = Repository(connection, exact_up_to=0)
     assert len(index.search(people[0], [crowd], max_distance=0.6)) >= 95
     assert len(index.search(people[0], [crowd], max_distance=9.0)) == PHOTOS
     connection.close()
+
+
+def test_without_an_index_all_are_compared(
+    database_url: str, sql: Any, crowd: Event, people: FloatArray
+) -> None:
+    connection = connect(database_url)
+    exact = Repository(connection, exact_up_to=PHOTOS).search(people[0], [crowd], limit=7)
+    rows(sql, "DROP INDEX faces_hnsw_dlib")
+    assert Repository(connection, exact_up_to=0).search(people[0], [crowd], limit=7) == exact
+    connection.close()
+
+
+def test_half_precision_decides_nothing(
+    database_url: str, crowd: Event, people: FloatArray
+) -> None:
+    connection = connect(database_url)
+    index = Repository(connection, exact_up_to=0)
+    for match in (found := index.search(people[0], [crowd], limit=9)):
+        true = np.linalg.norm(people[int(match.photo.stem)] - people[0])
+        assert match.distance == pytest.approx(true, abs=1e-6)
+    assert len(found) == 9
+    connection.close()
+
+
+# Faces are counted as they come and go
+
+
+def test_faces_are_counted_as_they_come_and_go(store: Repository, sql: Any) -> None:
+    event, other = new_event(store), new_event(store, "other")
+    put(store, event, "/a.jpg", 0.25, 0.5)
+    put(store, other, "/a.jpg", 0.25, 0.5)
+    poor = [of_quality(0.25, 0.5), of_quality(0.5, 0.5)]
+    store.record_photo(event, b"/b.jpg", STAMP, digest("b"), JPEG, poor)
+    put(store, event, "/nobody.jpg")
+    assert [store.count_faces([event], floor) for floor in (0, 0.5, 0.9)] == [4, 3, 2]
+    assert store.count_faces([event, other]) == 6
+    rows(sql, "UPDATE faces SET quality = .95 WHERE quality = .25")
+    assert store.count_faces([event], 0.9) == 3
+    store.forget_paths([b"/a.jpg"], event)
+    assert store.count_faces([event]) == 2
+    store.forget_event("other")
+    assert rows(sql, "SELECT DISTINCT event_id FROM face_counts") == [(event.id,)]
+    counted = rows(sql, "SELECT sum(faces) FROM face_counts")
+    assert counted == rows(sql, "SELECT count(*) FROM faces") == [(2,)]
