@@ -35,7 +35,7 @@ COMMANDS = (
 )
 """Modules of this package in the order of ``docs/performance.md``; a docstring is the help."""
 
-QUICK = ("detect", "embed", "ingest", "memory")
+QUICK = ("detect", "embed", "ingest")
 """What ``all --quick`` measures."""
 
 UNHELD = ("memory", "group_stored")

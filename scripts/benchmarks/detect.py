@@ -38,7 +38,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         paths = photos.photos(faces, 3 if quick else arguments.photos)
         names = list(map(str, paths))
         own = measured("detect", "own", 1, photos=names, name="dlib")
-        haar = measured("detect", "own", 1, photos=names[:3], name="clip")
+        haar = measured("detect", "own", 1, photos=names[: 1 if quick else 3], name="clip")
         kind: dict[str, Any] = {
             "faces": faces,
             "own": spread(own["each"]),

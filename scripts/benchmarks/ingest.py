@@ -57,9 +57,17 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     (main,) = (each for each in kinds if (each["faces"], each["workers"]) == (MAIN, 2))
     return {
         "kinds": kinds,
-        "ratios": main["ratios"],
+        "ratios": _compared(main, quick),
         "peers": "left out" if quick or arguments.no_peers else peers.LEFT_OUT,
     }
+
+
+def _compared(kind: dict[str, Any], quick: bool) -> dict[str, float]:
+    """The ratios that have limits; of photos/s only where there was time to measure them well."""
+    ratios: dict[str, float] = kind["ratios"] | {"peak_of_a_gigabyte": kind["peak"]["high"] / 1e9}
+    if quick:
+        del ratios["share_of_alone"]
+    return ratios
 
 
 def _kind(
@@ -106,6 +114,7 @@ def _once(
         "alone": alone["rate"],
         "cpu": (all_.cpu_seconds - one.cpu_seconds) / more,
         "cpu_alone": alone["cpu_seconds"] / alone["photos"],
+        "peak": all_.peak,
         "found": all_.answer["faces"] / len(made),
         "ledger": all_.answer["profile"],
     }
@@ -144,13 +153,14 @@ def over_limits(figures: dict[str, Any]) -> list[str]:
 def render(figures: dict[str, Any]) -> str:
     """A row for each kind of photo and number of workers."""
     head = ["faces a photo", "found", "workers", "photos/s", "start, s", "after the start"]
-    head += ["alone", "share", "CPU s a photo"]
+    head += ["alone", "share", "CPU s a photo", "peak, MB"]
     titles = [(peer.name, peer.title) for peer in peers.PEERS]
     rows = []
     for kind in figures["kinds"]:
         row = [kind["faces"], f"{kind['found']:.1f}", kind["workers"], shown(kind["rate"])]
         row += [shown(kind[name]) for name in ("start", "after_start", "alone")]
         row += [f"{kind['ratios']['share_of_alone']:.0%}", shown(kind["cpu"], 3)]
+        row.append(f"{kind['peak']['high'] / 1e6:.0f}")
         for name, _ in titles:
             ratio = kind["ratios"].get(f"over_{name}")
             row.append("" if ratio is None else f"{shown(kind[name], 3)}: {ratio:.1f}x")

@@ -241,8 +241,8 @@ def render(figures: dict[str, Any]) -> str:
             table(["cost of one core", ""], costs),
             "Photos/s after the start:",
             table(head, mixes),
-            f"Libraries of photos of {MEGAPIXELS:g} megapixels with {FACES} faces on this machine, at "
-            f"the rate measured with {WORKERS} workers; products, not measurements. A search by "
+            f"Libraries of photos of {MEGAPIXELS:g} megapixels with {FACES} faces on this machine, "
+            f"at the rate measured with {WORKERS} workers; products, not measurements. A search by "
             "index stays fast while the vectors fit into memory.",
             table(["photos", "hours to ingest", "database, GB", "of it vectors, GB"], scales),
         )

@@ -198,6 +198,7 @@ def test_ratios_are_of_the_same_run(monkeypatch: pytest.MonkeyPatch) -> None:
             "alone": alone,
             "cpu": 0.2,
             "cpu_alone": 0.1,
+            "peak": 400_000_000,
             "found": 5.0,
             "ledger": {},
         }
@@ -208,6 +209,8 @@ def test_ratios_are_of_the_same_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kind["ratios"] == {"share_of_alone": 0.6, "cpu_share_of_alone": 0.5}
     assert kind["rate"]["median"] == 8.0
     assert kind["found"] == 5.0
+    assert ingest._compared(kind, False) == {**kind["ratios"], "peak_of_a_gigabyte": 0.4}
+    assert "share_of_alone" not in ingest._compared(kind, True)
 
 
 def test_files_are_filled_before_they_are_read_and_emptied_after(tmp_path: Path) -> None:
