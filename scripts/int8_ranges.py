@@ -5,7 +5,7 @@
 Writes ``models/dlib_resnet_int8.json``: numbers alone, no pictures. The faces are the most
 prominent ones of photos of Labeled Faces in the Wild among the development data, of people in the
 half (by the hash of their name) that `scripts/evaluate calibration` fits on first; the other half
-is left for judging. Needs onnxruntime and the archive that ``models/collect.py`` keeps in ``.cache``.
+is left for judging. Needs onnxruntime, and the archive that ``models/collect.py`` keeps.
 """
 
 from __future__ import annotations
