@@ -1,8 +1,9 @@
 """Ingest: find every face of an event's photos and store one vector per face.
 
 Incremental: a file whose size and time are unchanged is not read again, and content already
-known (by sha256) is not searched for faces again. Each photo is one transaction of the store, so
-a run can be stopped anywhere and the next one goes on.
+known (by sha256) is not searched for faces again. Photos are looked at in threads and stored in
+their order, each in one transaction with its faces, so a run can be stopped anywhere and the next
+one goes on.
 """
 
 from __future__ import annotations
@@ -10,16 +11,34 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import NamedTuple, Protocol
 
 from facefind import images
 from facefind.errors import PhotoError, UsageError
-from facefind.inference.protocols import FaceFinder
-from facefind.store.records import EventSummary, KnownFile
-from facefind.types import Event, Face, FileStamp, PhotoInfo
+from facefind.flow import Workers
+from facefind.inference.protocols import BatchFinder
+from facefind.looking import (
+    ONE_AT_A_TIME,
+    Eyes,
+    Found,
+    Look,
+    Pace,
+    Progress,
+    look_at_all,
+    no_progress,
+)
+from facefind.store.records import (
+    EventSummary,
+    FailedFile,
+    Finding,
+    FoundCopy,
+    FoundPhoto,
+    KnownFile,
+)
+from facefind.types import Event, FileStamp
 
 log = logging.getLogger(__name__)
 
@@ -30,32 +49,14 @@ class IngestStore(Protocol):
     def known_files(self, event_id: int) -> dict[bytes, KnownFile]:
         """Every path of the event with the stamp it had when last read."""
 
-    def content_state(self, event_id: int, sha256: str) -> Literal["done", "failed"] | None:
-        """What became of this content in this event."""
+    def searched_contents(self, event_id: int) -> set[str]:
+        """The sha256 of every content of the event that was searched for faces."""
 
-    def record_photo(
-        self,
-        event: Event,
-        path: bytes,
-        stamp: FileStamp,
-        sha256: str,
-        info: PhotoInfo,
-        faces: Sequence[Face],
-    ) -> bool:
-        """Stores a photo and its faces at once; False where another process was first."""
+    def record(self, event: Event, findings: Sequence[Finding]) -> list[bool]:
+        """Stores all of it at once.
 
-    def record_failure(
-        self,
-        event: Event,
-        path: bytes,
-        stamp: FileStamp | None,
-        sha256: str | None,
-        reason: str,
-    ) -> None:
-        """Stores that this file could not be used, and why."""
-
-    def record_path(self, event: Event, path: bytes, stamp: FileStamp, sha256: str) -> None:
-        """Stores that known content is also at this path."""
+        False for a photo where another process was first, and for a copy whose content is gone.
+        """
 
     def mark_missing(self, event_id: int, paths: Collection[bytes]) -> None:
         """Stores that the files are gone; their faces stay but are not searched."""
@@ -79,7 +80,7 @@ class IngestReport:
 
     Attributes:
         photos, faces: How many the event holds now.
-        new: Photos searched for faces by this run.
+        new, new_faces: Photos searched for faces by this run, and the faces in them.
         skipped: Files already known, by stamp or by content.
         failed: Files of this run that could not be used, now or earlier.
         missing: Files that were known and are gone.
@@ -96,6 +97,7 @@ class IngestReport:
     missing: int
     seconds: float
     interrupted: bool
+    new_faces: int = 0
 
 
 @dataclass(slots=True)
@@ -103,10 +105,12 @@ class _Tally:
     """The run's counts while it goes on."""
 
     new: int = 0
+    new_faces: int = 0
     skipped: int = 0
     failed: list[FailedPhoto] = field(default_factory=list)
     paths: set[bytes] = field(default_factory=set)
     contents: set[str] = field(default_factory=set)
+    interrupted: bool = False
 
 
 def default_event_name(paths: Sequence[Path]) -> str:
@@ -122,7 +126,7 @@ def default_event_name(paths: Sequence[Path]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Walked:
     """The photos under some paths, before any is read.
 
     Attributes:
@@ -137,7 +141,7 @@ class Found:
     unlisted: tuple[FailedPhoto, ...]
 
 
-def find_photos(paths: Sequence[Path]) -> Found:
+def find_photos(paths: Sequence[Path]) -> Walked:
     """Walks folders for picture files.
 
     Raises:
@@ -148,17 +152,18 @@ def find_photos(paths: Sequence[Path]) -> Found:
     photos = tuple(
         images.discover(tops, on_error=lambda path, why: unlisted.append(FailedPhoto(path, why)))
     )
-    return Found(tops, photos, tuple(unlisted))
+    return Walked(tops, photos, tuple(unlisted))
 
 
 def ingest(
-    found: Found,
+    found: Walked,
     *,
     event: Event,
     store: IngestStore,
-    finder: FaceFinder,
+    finder: BatchFinder,
     retry_failed: bool = False,
-    progress: Callable[[Iterable[Path]], Iterable[Path]] = lambda photos: photos,
+    pace: Pace = ONE_AT_A_TIME,
+    progress: Progress = no_progress,
     stop: Callable[[], bool] = lambda: False,
 ) -> IngestReport:
     """Stores the faces of photos.
@@ -166,28 +171,29 @@ def ingest(
     Args:
         finder: The event's pipeline.
         retry_failed: Try again what failed before and is unchanged.
-        progress: Wraps the list of files, as tqdm does.
-        stop: Asked before each photo; True ends the run after what is stored.
+        stop: Asked before each photo is begun; True ends the run when those begun are stored.
 
     Raises:
         StoreError: The database failed; everything stored so far stays.
     """
     started = time.monotonic()
     tally = _Tally()
-    known = store.known_files(event.id)
-    for lost in found.unlisted:
-        if not lost.path.is_dir():
-            tally.paths.add(path_key(lost.path))
-            store.record_failure(event, path_key(lost.path), None, None, lost.reason)
-    interrupted = False
-    for path in progress(found.photos):
-        if stop():
-            interrupted = True
-            break
-        _ingest_file(path, event, store, finder, known, retry_failed, tally)
-    missing = [] if interrupted else _gone(found.tops, known, tally)
-    store.mark_missing(event.id, missing)
+    with pace.stages("walk"):
+        known = store.known_files(event.id)
+        changed = [
+            path for path in found.photos if _is_to_be_read(path, known, retry_failed, tally)
+        ]
+    _record_unlisted(found, event, store, tally)
+    run = _Run(event, store, finder, pace, stop, tally)
+    if changed:
+        with progress(len(changed)) as advance:
+            run.look_at(changed, advance)
+    missing = [] if tally.interrupted else _gone(found.tops, known, tally)
+    if missing:
+        store.mark_missing(event.id, missing)
     summary = store.summary(event.id)
+    order = {path: place for place, path in enumerate(found.photos)}
+    tally.failed.sort(key=lambda failed: order[failed.path])
     return IngestReport(
         event=event.name,
         pipeline=event.pipeline,
@@ -198,7 +204,8 @@ def ingest(
         failed=(*found.unlisted, *tally.failed),
         missing=len(missing),
         seconds=time.monotonic() - started,
-        interrupted=interrupted,
+        interrupted=tally.interrupted,
+        new_faces=tally.new_faces,
     )
 
 
@@ -220,28 +227,33 @@ def path_key(path: Path) -> bytes:
     return os.fsencode(path)
 
 
-def _ingest_file(
-    path: Path,
-    event: Event,
-    store: IngestStore,
-    finder: FaceFinder,
-    known: Mapping[bytes, KnownFile],
-    retry_failed: bool,
-    tally: _Tally,
-) -> None:
+def _record_unlisted(found: Walked, event: Event, store: IngestStore, tally: _Tally) -> None:
+    """Stores which files could not be looked into."""
+    lost = [file for file in found.unlisted if not file.path.is_dir()]
+    if lost:
+        tally.paths.update(path_key(file.path) for file in lost)
+        store.record(
+            event, [FailedFile(path_key(file.path), None, None, file.reason) for file in lost]
+        )
+
+
+def _is_to_be_read(
+    path: Path, known: Mapping[bytes, KnownFile], retry_failed: bool, tally: _Tally
+) -> bool:
+    """Whether a file is new or has changed, or failed and is to be tried again."""
     key = path_key(path)
     tally.paths.add(key)
     before = known.get(key)
-    if before is not None and _is_unchanged(path, before):
-        if before.sha256 is not None:
-            tally.contents.add(before.sha256)
-        if before.state == "done":
-            tally.skipped += 1
-            return
-        if not retry_failed:
-            tally.failed.append(FailedPhoto(path, before.reason or "", earlier=True))
-            return
-    _read_and_store(path, key, event, store, finder, tally)
+    if before is None or not _is_unchanged(path, before):
+        return True
+    if before.sha256 is not None:
+        tally.contents.add(before.sha256)
+    if before.state == "done":
+        tally.skipped += 1
+        return False
+    if not retry_failed:
+        tally.failed.append(FailedPhoto(path, before.reason or "", earlier=True))
+    return retry_failed
 
 
 def _is_unchanged(path: Path, before: KnownFile) -> bool:
@@ -254,34 +266,100 @@ def _is_unchanged(path: Path, before: KnownFile) -> bool:
         return False
 
 
-def _read_and_store(
-    path: Path,
-    key: bytes,
-    event: Event,
-    store: IngestStore,
-    finder: FaceFinder,
-    tally: _Tally,
-) -> None:
-    stamp, sha256 = None, None
-    try:
-        content = images.read_file(path)
-        stamp, sha256 = content.stamp, content.sha256
-        tally.contents.add(sha256)
-        if store.content_state(event.id, sha256) == "done":
-            store.record_path(event, key, stamp, sha256)
-            tally.skipped += 1
-            return
-        photo = images.decode(content.data)
-        faces = finder.find_faces(photo.pixels)
-    except PhotoError as error:
-        store.record_failure(event, key, stamp, sha256, error.message)
-        tally.failed.append(FailedPhoto(path, error.message))
-        return
-    if store.record_photo(event, key, stamp, sha256, photo.info, faces):
-        log.info("%s: %d face%s", path, len(faces), "s" * (len(faces) != 1))
-        tally.new += 1
-    else:
-        tally.skipped += 1
+class _File(NamedTuple):
+    """A file as it was when it was read; neither where it could not be."""
+
+    stamp: FileStamp | None = None
+    sha256: str | None = None
+
+
+class _Run:
+    """Looks at files and stores what is found."""
+
+    def __init__(
+        self,
+        event: Event,
+        store: IngestStore,
+        finder: BatchFinder,
+        pace: Pace,
+        stop: Callable[[], bool],
+        tally: _Tally,
+    ) -> None:
+        self._event, self._store, self._pace, self._stop = event, store, pace, stop
+        self._eyes = Eyes(finder, pace)
+        self._searched = store.searched_contents(event.id)
+        self._tally = tally
+
+    def look_at(self, paths: Sequence[Path], advance: Callable[[int], object]) -> None:
+        """Looks at files until they are through, or the run is to stop."""
+        while paths and not self._tally.interrupted:
+            again: list[Path] = []
+            todo = self._until_stopped(paths)
+            with Workers(self._pace.threads) as workers:
+                for found in look_at_all(workers, todo, self._look, self._eyes, self._pace):
+                    with self._pace.stages("store"):
+                        lost = self._record(found)
+                    again += lost
+                    advance(len(found) - len(lost))
+            # Copies of what the event held when the run began, and no longer did when it got there.
+            paths = again
+
+    def _until_stopped(self, paths: Sequence[Path]) -> Iterator[Path]:
+        for path in paths:
+            if self._stop():
+                self._tally.interrupted = True
+                return
+            yield path
+
+    def _look(self, path: Path) -> Look[_File]:
+        """What is in a file; called in threads."""
+        file = _File()
+        try:
+            with self._pace.stages("read"):
+                content = images.read_file(path)
+            file = _File(content.stamp, content.sha256)
+            if content.sha256 in self._searched:
+                return Look(file, None, path)
+            return Look(file, self._eyes.search(content.sha256, content.data), path)
+        except PhotoError as error:
+            return Look(file, error, path)
+
+    def _record(self, found: Sequence[Found[_File]]) -> list[Path]:
+        """Stores what was found; answers with the files that have to be looked at again."""
+        again = []
+        stored = self._store.record(self._event, [_finding(one) for one in found])
+        for one, is_stored in zip(found, stored, strict=True):
+            if one.error is not None:
+                self._tally.failed.append(FailedPhoto(one.path, one.error.message))
+            elif one.info is None and not is_stored:
+                self._searched.discard(one.item.sha256 or "")
+                again.append(one.path)
+            else:
+                self._searched.add(one.item.sha256 or "")
+                self._count(one, is_new=one.info is not None and is_stored)
+            if one.item.sha256 is not None:
+                self._tally.contents.add(one.item.sha256)
+                self._eyes.forget(one.item.sha256)
+        return again
+
+    def _count(self, found: Found[_File], *, is_new: bool) -> None:
+        if is_new:
+            faces = len(found.faces)
+            log.info("%s: %d face%s", found.path, faces, "s" * (faces != 1))
+            self._tally.new += 1
+            self._tally.new_faces += faces
+        else:
+            self._tally.skipped += 1
+
+
+def _finding(found: Found[_File]) -> Finding:
+    stamp, sha256 = found.item
+    key = path_key(found.path)
+    if found.error is not None or stamp is None or sha256 is None:
+        return FailedFile(key, stamp, sha256, found.error.message if found.error else "")
+    if found.info is None:
+        return FoundCopy(key, stamp, sha256)
+    return FoundPhoto(key, stamp, sha256, found.info, found.faces)
 
 
 def _gone(tops: Sequence[Path], known: Mapping[bytes, KnownFile], tally: _Tally) -> list[bytes]:

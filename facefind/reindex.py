@@ -1,8 +1,8 @@
 """Reindex: look at an event's photos again with another pipeline, other settings or other weights.
 
 The new faces are stored beside the old ones, which are searched until the new ones are whole; then
-they change places in one transaction. Each photo is one transaction too, so a run can be stopped
-anywhere and the next one goes on.
+they change places in one transaction. Photos are looked at in threads and stored in their order,
+each in one transaction with its faces, so a run can be stopped anywhere and the next one goes on.
 """
 
 from __future__ import annotations
@@ -10,16 +10,27 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
 from facefind import images
 from facefind.binding import with_thorough
-from facefind.errors import PhotoError, StoreError
+from facefind.errors import PhotoError, StoreError, UnreadablePhoto
+from facefind.flow import Workers
 from facefind.inference.pipeline import Pipeline, resolve_settings
-from facefind.inference.protocols import FaceFinder
+from facefind.inference.protocols import BatchFinder
+from facefind.looking import (
+    ONE_AT_A_TIME,
+    Eyes,
+    Found,
+    Look,
+    Pace,
+    Progress,
+    look_at_all,
+    no_progress,
+)
 from facefind.store.records import EventSummary, Outstanding, Replaced, Succession
 from facefind.types import Event, Face, SettingValue
 
@@ -55,8 +66,10 @@ class ReindexStore(Protocol):
     def outstanding(self, event: Event) -> list[Outstanding]:
         """Contents that it does not have yet."""
 
-    def record_new_faces(self, successor: Event, content: int, faces: Sequence[Face]) -> bool:
-        """Stores a content's faces at once; False where the successor is gone."""
+    def record_new_faces(
+        self, successor: Event, found: Sequence[tuple[int, Sequence[Face]]]
+    ) -> bool:
+        """Stores the faces of contents at once; False where the successor is gone."""
 
     def replace_event(
         self, event: Event, successor: Event, left_out: Mapping[int, str]
@@ -171,9 +184,10 @@ def reindex(
     target: Target,
     *,
     store: ReindexStore,
-    finder: FaceFinder,
+    finder: BatchFinder,
     leave_out_missing: bool = False,
-    progress: Callable[[Iterable[Outstanding]], Iterable[Outstanding]] = lambda photos: photos,
+    pace: Pace = ONE_AT_A_TIME,
+    progress: Progress = no_progress,
     stop: Callable[[], bool] = lambda: False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> ReindexReport:
@@ -182,8 +196,7 @@ def reindex(
     Args:
         finder: Finds faces as ``target`` says.
         leave_out_missing: Photos that cannot be read now do not keep the event from moving.
-        progress: Wraps the list of photos, as tqdm does.
-        stop: Asked before each photo; True ends the run after what is stored.
+        stop: Asked before each photo is begun; True ends the run when those begun are stored.
         tell: Takes a sentence that the user should read before the run is over.
 
     Raises:
@@ -203,7 +216,9 @@ def reindex(
     _tell_dropped(event, begun.dropped, tell)
     while True:
         todo = [c for c in store.outstanding(event) if c.content not in tally.unreadable]
-        is_there = _look_again(progress(todo), begun.successor, store, finder, stop, tally)
+        run = _Run(begun.successor, store, finder, pace, stop, tally)
+        with progress(len(todo)) as advance:
+            is_there = run.look_at(todo, advance)
         if tally.interrupted:
             return _unchanged(event, target, "interrupted", tally, store, started)
         reasons = {content: photo.reason for content, photo in tally.unreadable.items()}
@@ -216,48 +231,77 @@ def reindex(
             return _not_replaced(event, target, tally, store, started)
 
 
-def _look_again(
-    photos: Iterable[Outstanding],
-    successor: Event,
-    store: ReindexStore,
-    finder: FaceFinder,
-    stop: Callable[[], bool],
-    tally: _Tally,
-) -> bool:
-    """Stores the new faces of photos; False as soon as the successor is gone."""
-    for photo in photos:
-        if stop():
-            break
-        found = _find_faces(photo, finder)
-        if isinstance(found, UnreadablePath):
-            log.info("%s: %s", found.path, found.reason)
-            tally.unreadable[photo.content] = found
-            continue
-        if not store.record_new_faces(successor, photo.content, found):
+class _Run:
+    """Looks at contents and stores their new faces."""
+
+    def __init__(
+        self,
+        successor: Event,
+        store: ReindexStore,
+        finder: BatchFinder,
+        pace: Pace,
+        stop: Callable[[], bool],
+        tally: _Tally,
+    ) -> None:
+        self._successor, self._store, self._pace, self._stop = successor, store, pace, stop
+        self._eyes = Eyes(finder, pace)
+        self._tally = tally
+
+    def look_at(self, photos: Sequence[Outstanding], advance: Callable[[int], object]) -> bool:
+        """False as soon as the successor is gone."""
+        todo = self._until_stopped(photos)
+        with Workers(self._pace.threads) as workers:
+            for found in look_at_all(workers, todo, self._look, self._eyes, self._pace):
+                with self._pace.stages("store"):
+                    if not self._record(found):
+                        return False
+                advance(len(found))
+        self._tally.interrupted = self._stop()
+        return True
+
+    def _until_stopped(self, photos: Sequence[Outstanding]) -> Iterator[Outstanding]:
+        for photo in photos:
+            if self._stop():
+                return
+            yield photo
+
+    def _look(self, photo: Outstanding) -> Look[Outstanding]:
+        """What is in a content, read from the first of its paths where it still is."""
+        reasons: list[PhotoError] = []
+        for path in map(_path, photo.paths):
+            try:
+                with self._pace.stages("read"):
+                    file = images.read_file(path)
+            except PhotoError as error:
+                reasons.append(error)
+                continue
+            if file.sha256 != photo.sha256:
+                reasons.append(UnreadablePhoto(CHANGED))
+                continue
+            try:
+                return Look(photo, self._eyes.search(file.sha256, file.data), path)
+            except PhotoError as error:
+                return Look(photo, error, path)
+        return Look(photo, reasons[0], _path(photo.paths[0]))
+
+    def _record(self, found: Sequence[Found[Outstanding]]) -> bool:
+        faces = [(one.item.content, one.faces) for one in found if one.error is None]
+        if faces and not self._store.record_new_faces(self._successor, faces):
             return False
-        log.info("%s: %d new faces", os.fsdecode(photo.paths[0]), len(found))
-        tally.new += 1
-    tally.interrupted = stop()
-    return True
+        for one in found:
+            self._eyes.forget(one.item.sha256)
+            if one.error is None:
+                log.info("%s: %d new faces", _path(one.item.paths[0]), len(one.faces))
+                self._tally.new += 1
+            else:
+                log.info("%s: %s", one.path, one.error.message)
+                unreadable = UnreadablePath(one.path, one.error.message)
+                self._tally.unreadable[one.item.content] = unreadable
+        return True
 
 
-def _find_faces(photo: Outstanding, finder: FaceFinder) -> list[Face] | UnreadablePath:
-    """The faces of a content, read from the first of its paths where it still is."""
-    reasons = []
-    for path in photo.paths:
-        try:
-            file = images.read_file(Path(os.fsdecode(path)))
-        except PhotoError as error:
-            reasons.append(error.message)
-            continue
-        if file.sha256 != photo.sha256:
-            reasons.append(CHANGED)
-            continue
-        try:
-            return finder.find_faces(images.decode(file.data).pixels)
-        except PhotoError as error:
-            return UnreadablePath(Path(os.fsdecode(path)), error.message)
-    return UnreadablePath(Path(os.fsdecode(photo.paths[0])), reasons[0])
+def _path(key: bytes) -> Path:
+    return Path(os.fsdecode(key))
 
 
 def _tell_dropped(event: Event, dropped: Event | None, tell: Callable[[str], None]) -> None:

@@ -5,6 +5,7 @@ Read once at start, never at import.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,19 +32,34 @@ class Settings:
     Attributes:
         home: Folder of the embedded database, downloaded weights and the config file.
         database_url: A PostgreSQL of the user's own; None starts the embedded one.
-        threads: Threads a model may use; 0 leaves the choice to the runtime.
+        threads: Photos that ingest and reindex look at at once, and the threads of a model where
+            there is but one picture; 0 for one on each core.
+        batch: Faces that are embedded together; 0 leaves the choice to the program.
         device: What models run on: "cuda" is an NVIDIA GPU or an error, "auto" one that works.
     """
 
     home: Path
     database_url: str | None = None
     threads: int = 0
+    batch: int = 0
     device: Device = "auto"
+
+    @property
+    def workers(self) -> int:
+        """How many photos are looked at at once."""
+        return self.threads or usable_cores()
 
     @property
     def models_dir(self) -> Path:
         """Where downloaded weight files lie."""
         return self.home / "models"
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -71,7 +87,8 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
     return Settings(
         home=home,
         database_url=url,
-        threads=_threads(first("threads")),
+        threads=_count("threads", first("threads")),
+        batch=_count("batch", first("batch")),
         device=_device(first("device")),
     )
 
@@ -88,14 +105,14 @@ def _home(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Path:
     return Path(platformdirs.user_data_dir("facefind", appauthor=False))
 
 
-def _threads(value: Any) -> int:
+def _count(name: str, value: Any) -> int:
     try:
-        threads = int(value or 0)
+        count = int(value or 0)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"threads must be a whole number, not {value!r}.") from error
-    if threads < 0:
-        raise UsageError(f"threads must be 0 (automatic) or more, not {threads}.")
-    return threads
+        raise UsageError(f"{name} must be a whole number, not {value!r}.") from error
+    if count < 0:
+        raise UsageError(f"{name} must be 0 (automatic) or more, not {count}.")
+    return count
 
 
 def _device(value: Any) -> Device:
@@ -118,10 +135,10 @@ def _read_config(path: Path) -> dict[str, Any]:
         config: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"The config file {path} is not valid TOML: {error}.") from error
-    unknown = set(config) - {"database_url", "device", "threads"}
+    unknown = set(config) - {"batch", "database_url", "device", "threads"}
     if unknown:
         raise UsageError(
             f"The config file {path} has unknown settings: {', '.join(sorted(unknown))}.",
-            "It knows database_url, device and threads.",
+            "It knows batch, database_url, device and threads.",
         )
     return config

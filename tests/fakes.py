@@ -6,12 +6,21 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image as PillowImage
 
-from facefind.store.records import EventSummary, FaceNearby, KnownFile
+from facefind.inference.protocols import PhotoPixels, Seen
+from facefind.store.records import (
+    EventSummary,
+    FaceNearby,
+    FailedFile,
+    Finding,
+    FoundCopy,
+    FoundPhoto,
+    KnownFile,
+)
 from facefind.types import (
     Box,
     Detection,
@@ -40,7 +49,25 @@ def write_photo(
     return path
 
 
-class ColourFinder:
+class InTwoSteps:
+    """Gives a stand-in that finds faces at once the two steps of a pipeline."""
+
+    def see(self, photo: PhotoPixels) -> Seen:
+        """Finds the faces; the chips of the answer are the faces themselves."""
+        faces: Any = self.find_faces(photo.at(1.0))
+        return Seen([face.detection for face in faces], faces)
+
+    def recognise(self, seen: Sequence[Seen]) -> list[list[Face]]:
+        """The faces that were found."""
+        faces: list[Any] = [one.chips for one in seen]
+        return faces
+
+    def find_faces(self, image: Image) -> list[Face]:
+        """The faces of a picture."""
+        raise NotImplementedError
+
+
+class ColourFinder(InTwoSteps):
     """Finds the columns of one pure colour; the embedding is the colour, of unit length."""
 
     def __init__(self) -> None:
@@ -76,44 +103,34 @@ class MemoryStore:
 
     contents: dict[str, _Content] = field(default_factory=dict)
     files: dict[bytes, KnownFile] = field(default_factory=dict)
+    batches: list[int] = field(default_factory=list)
 
     def known_files(self, event_id: int) -> dict[bytes, KnownFile]:
         return dict(self.files)
 
-    def content_state(self, event_id: int, sha256: str) -> Literal["done", "failed"] | None:
-        content = self.contents.get(sha256)
-        return content.state if content else None
+    def searched_contents(self, event_id: int) -> set[str]:
+        return {key for key, content in self.contents.items() if content.state == "done"}
 
-    def record_photo(
-        self,
-        event: Event,
-        path: bytes,
-        stamp: FileStamp,
-        sha256: str,
-        info: PhotoInfo,
-        faces: Sequence[Face],
-    ) -> bool:
-        first = self.content_state(event.id, sha256) != "done"
-        if first:
-            self.contents[sha256] = _Content("done", faces, info)
-        self.record_path(event, path, stamp, sha256)
-        return first
+    def record(self, event: Event, findings: Sequence[Finding]) -> list[bool]:
+        self.batches.append(len(findings))
+        return [self._record(finding) for finding in findings]
 
-    def record_failure(
-        self,
-        event: Event,
-        path: bytes,
-        stamp: FileStamp | None,
-        sha256: str | None,
-        reason: str,
-    ) -> None:
-        if sha256 is not None:
-            self.contents[sha256] = _Content("failed")
-        state: Literal["failed", "unreadable"] = "failed" if sha256 else "unreadable"
-        self.files[path] = KnownFile(stamp or FileStamp(0, 0), state, False, sha256, reason)
-
-    def record_path(self, event: Event, path: bytes, stamp: FileStamp, sha256: str) -> None:
-        self.files[path] = KnownFile(stamp, "done", False, sha256, None)
+    def _record(self, finding: Finding) -> bool:
+        key = finding.sha256
+        if isinstance(finding, FailedFile):
+            if key is not None:
+                self.contents[key] = _Content("failed")
+            state: Literal["failed", "unreadable"] = "failed" if key else "unreadable"
+            stamp = finding.stamp or FileStamp(0, 0)
+            self.files[finding.path] = KnownFile(stamp, state, False, key, finding.reason)
+            return True
+        is_known = key in self.searched_contents(event_id=0)
+        if isinstance(finding, FoundPhoto) and not is_known:
+            self.contents[finding.sha256] = _Content("done", finding.faces, finding.info)
+        elif not is_known:
+            return False
+        self.files[finding.path] = KnownFile(finding.stamp, "done", False, key, None)
+        return isinstance(finding, FoundCopy) or not is_known
 
     def mark_missing(self, event_id: int, paths: Collection[bytes]) -> None:
         for path in paths:

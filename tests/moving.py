@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,11 +12,11 @@ import numpy as np
 from facefind.inference.pipeline import PIPELINES, Pipeline, resolve_settings
 from facefind.inference.protocols import Parts
 from facefind.ingest import IngestReport, find_photos, ingest
+from facefind.looking import Pace
 from facefind.reindex import ReindexReport, reindex, target_of
-from facefind.store.records import Outstanding
 from facefind.store.repository import Repository
 from facefind.types import Detection, Event, Face, FloatArray, Image, SettingValue
-from tests.fakes import ColourFinder, write_photo
+from tests.fakes import ColourFinder, InTwoSteps, write_photo
 from tests.stored import rows
 
 NARROW, WIDE = "dlib", "clip"
@@ -38,7 +39,7 @@ SNAPSHOT = """
 """
 
 
-class FakePipeline(Pipeline):
+class FakePipeline(InTwoSteps, Pipeline):
     """Finds the columns of one colour; the embedding is the colour.
 
     Args:
@@ -117,26 +118,27 @@ def write_photos(folder: Path, count: int = 4) -> list[Path]:
 def move(
     store: Repository, finder: FakePipeline | None = None, name: str = "party", **options: Any
 ) -> ReindexReport:
+    """Moves an event, each photo in a transaction of its own."""
     finder = finder or FakePipeline(WIDE)
+    options = {"pace": Pace(batch=1), **options}
     return reindex(the_event(store, name), target_of(finder), store=store, finder=finder, **options)
 
 
-def before_photo(number: int, do: Callable[[], object]) -> Callable[..., Iterable[Outstanding]]:
-    """A progress that does something once, before the photo of that number."""
-    left = [do]
+def before_photo(number: int, do: Callable[[], object]) -> Callable[[], bool]:
+    """A `stop` that never stops, but does something once, before the photo of that number."""
+    asked = itertools.count()
 
-    def wrap(items: Iterable[Outstanding]) -> Iterator[Outstanding]:
-        for index, item in enumerate(items):
-            if index == number and left:
-                left.pop()()
-            yield item
+    def stop() -> bool:
+        if next(asked) == number:
+            do()
+        return False
 
-    return wrap
+    return stop
 
 
 def stop_after(photos: int) -> Callable[[], bool]:
     """Asks to stop before the photo of that number, counted from 0."""
-    asked = iter(range(10_000))
+    asked = itertools.count()
     return lambda: next(asked) >= photos
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +20,14 @@ from facefind.cli.context import (
     facefind_command,
     interruptible,
 )
-from facefind.cli.output import plural, print_json, printable, progress, shown
+from facefind.cli.ledger import Ledger, print_ledger
+from facefind.cli.output import counter, plural, print_json, printable, shown
 from facefind.cli.params import EXISTING, set_option, thorough_option
+from facefind.stages import Stages, StageTimer, untimed
 
 if TYPE_CHECKING:
-    from facefind.ingest import FailedPhoto, Found, IngestReport
+    from facefind.inference.pipeline import Pipeline
+    from facefind.ingest import FailedPhoto, IngestReport, Walked
     from facefind.store.repository import Repository
     from facefind.types import Event
 
@@ -36,6 +42,7 @@ SHOWN_FAILURES = 10
 @thorough_option
 @click.option("--retry-failed", is_flag=True, help="Try again what could not be read before.")
 @click.option("--no-group", is_flag=True, help="Do not group the faces into people.")
+@click.option("--profile", is_flag=True, help="Tell where the time went.")
 def command(
     app: App,
     paths: tuple[Path, ...],
@@ -45,45 +52,84 @@ def command(
     thorough: bool,
     retry_failed: bool,
     no_group: bool,
+    profile: bool,
 ) -> int:
     """Find the faces in photos and folders of photos, and group them into people.
 
     Running it again reads only what is new or changed.
     """
     from facefind.binding import bind_event
-    from facefind.ingest import default_event_name, find_photos, ingest
+    from facefind.ingest import default_event_name, find_photos
 
-    name = event or default_event_name(paths)
-    found = find_photos(paths)
-    with app.store() as store:
-        _refuse_nothing(found, store.event(name), paths)
-        bound, finder = bind_event(
-            store, name, app.pipeline, pipeline, dict(assignments), thorough=thorough
-        )
-        with interruptible() as stop:
-            report = ingest(
-                found,
-                event=bound,
-                store=store,
-                finder=finder,
-                retry_failed=retry_failed,
-                progress=progress("ingest", app.quiet),
-                stop=stop,
+    run = _Run(app, profile)
+    with run.stages("walk"):
+        name = event or default_event_name(paths)
+        found = find_photos(paths)
+    with ExitStack() as stack:
+        with run.stages("start"):
+            store = stack.enter_context(app.store())
+            _refuse_nothing(found, store.event(name), paths)
+            load = partial(app.pipeline, threads=1)
+            bound, finder = bind_event(
+                store, name, load, pipeline, dict(assignments), thorough=thorough
             )
+        report = run.ingest(found, bound, store, finder, retry_failed)
         people = None
         try:
             if not no_group and not report.interrupted:
-                people = _group(app, store, bound)
+                with run.stages("group"):
+                    people = _group(app, store, bound)
         finally:
             # The photos are stored, whatever becomes of the people.
-            _print(app, report, people)
+            _print(app, report, people, run.ledger(report))
     if report.interrupted:
         click.echo(f"Stopped early. To go on: {_again(report, paths, retry_failed)}", err=True)
         return EXIT_INTERRUPTED
     return EXIT_FAILED if report.failed else 0
 
 
-def _refuse_nothing(found: Found, event: Event | None, paths: Sequence[Path]) -> None:
+class _Run:
+    """An ingest and, where it is asked for, the time that its stages take."""
+
+    def __init__(self, app: App, profile: bool) -> None:
+        self._app = app
+        self._timer = StageTimer() if profile else None
+        self._started = time.perf_counter()
+
+    @property
+    def stages(self) -> Stages:
+        """What measures them."""
+        return self._timer or untimed
+
+    def ingest(
+        self, found: Walked, event: Event, store: Repository, finder: Pipeline, retry_failed: bool
+    ) -> IngestReport:
+        """Stores the faces of photos; may be interrupted."""
+        from facefind.ingest import ingest
+        from facefind.looking import one_thread_each, pace_of
+
+        with interruptible() as stop, one_thread_each():
+            return ingest(
+                found,
+                event=event,
+                store=store,
+                finder=finder,
+                retry_failed=retry_failed,
+                pace=pace_of(self._app.settings, self.stages),
+                progress=counter("ingest", self._app.quiet),
+                stop=stop,
+            )
+
+    def ledger(self, report: IngestReport) -> Ledger | None:
+        """Where the time went so far."""
+        if self._timer is None:
+            return None
+        wall = time.perf_counter() - self._started
+        workers = self._app.settings.workers
+        return Ledger(self._timer.seconds, wall, workers, report.new, report.new_faces)
+
+
+def _refuse_nothing(found: Walked, event: Event | None, paths: Sequence[Path]) -> None:
     """An event without a picture is a mistake, unless all its pictures are gone now."""
     from facefind.errors import UsageError
 
@@ -109,17 +155,21 @@ def _again(report: IngestReport, paths: Sequence[Path], retry_failed: bool) -> s
     return printable(shlex.join([*words, *(["--retry-failed"] if retry_failed else [])]))
 
 
-def _print(app: App, report: IngestReport, people: int | None) -> None:
+def _print(app: App, report: IngestReport, people: int | None, ledger: Ledger | None) -> None:
     if app.json:
-        print_json({**_as_json(report), "people": people})
+        profile = {"profile": ledger.as_json()} if ledger else {}
+        print_json({**_as_json(report), "people": people, **profile})
         return
     _print_failures(report.failed)
     if not app.quiet:
         _print_summary(report, people)
+    if ledger:
+        print_ledger(ledger)
 
 
 def _as_json(report: IngestReport) -> dict[str, Any]:
     values = asdict(report)
+    del values["new_faces"]
     values["seconds"] = round(report.seconds, 3)
     values["failed"] = [
         {"path": str(failed.path), "reason": failed.reason, "earlier": failed.earlier}

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 
@@ -79,7 +81,11 @@ def run(argv: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")
     # Leaving through the ordinary way stops the database, if this process is its last user.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    sys.exit(_run(argv))
+    try:
+        code = _run(argv)
+    except SystemExit as stopped:
+        code = stopped.code if isinstance(stopped.code, int) else 2
+    _leave(code)
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -102,6 +108,19 @@ def _run(argv: Sequence[str] | None) -> int:
         _show_traceback(app)
         return 2
     return result if isinstance(result, int) else 0
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends the program; at once where a thread is still busy with a photo that nobody waits for.
+
+    Python would take itself down around it, and the thread then crash as it came back.
+    """
+    flow = sys.modules.get("facefind.flow")
+    if flow is not None and flow.left_behind():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _show_traceback(app: App) -> None:

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +15,7 @@ import click
 from facefind.errors import FacefindError
 
 if TYPE_CHECKING:
+    from facefind.looking import Progress
     from facefind.portraits import Portrait
 
 T = TypeVar("T")
@@ -131,3 +133,54 @@ def _with_lines(items: Sequence[T], description: str) -> Iterator[T]:
             last = time.monotonic()
             click.echo(f"{description}: {number} of {plural(len(items), 'photo')}", err=True)
         yield item
+
+
+def counter(description: str, quiet: bool) -> Progress:
+    """Shows how many photos are done, how fast, and for how long it goes on.
+
+    A bar on a terminal, and now and then a plain line elsewhere.
+    """
+    if quiet:
+        return lambda _photos: nullcontext(lambda _done: None)
+    if not sys.stderr.isatty():
+        return lambda photos: nullcontext(_Lines(description, photos))
+    return lambda photos: _bar(description, photos)
+
+
+@contextmanager
+def _bar(description: str, photos: int) -> Iterator[Callable[[int], object]]:
+    from tqdm import tqdm
+
+    with tqdm(total=photos, desc=description, unit="photo", file=sys.stderr) as bar:
+        yield bar.update
+
+
+class _Lines:
+    """Tells of progress in plain lines."""
+
+    def __init__(self, description: str, photos: int) -> None:
+        self._description, self._photos = description, photos
+        self._started = self._last = time.monotonic()
+        self._done = 0
+
+    def __call__(self, done: int) -> None:
+        """Says how far it is after so many more, unless it has just been said."""
+        self._done += done
+        now = time.monotonic()
+        if now - self._last >= LINE_SECONDS and self._done:
+            self._last = now
+            pace = self._done / (now - self._started)
+            rest = (self._photos - self._done) / pace
+            click.echo(
+                f"{self._description}: {self._done} of {plural(self._photos, 'photo')}, "
+                f"{pace:.1f} a second, {duration(rest)} left",
+                err=True,
+            )
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: "40 s", "12 min", "3 h 05 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"

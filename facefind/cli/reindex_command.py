@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +17,7 @@ from facefind.cli.context import (
     facefind_command,
     interruptible,
 )
-from facefind.cli.output import plural, print_json, printable, progress, shown
+from facefind.cli.output import counter, plural, print_json, printable, shown
 from facefind.cli.params import set_option, thorough_option
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def command(
         events = store.events()
         if event is not None or not events:
             events = events_to_search(events, event)
-        load = _loading_once(app.pipeline)
+        load = _loading_once(partial(app.pipeline, threads=1))
         # All of them before the first photo: a mistake in the request is better known at once.
         wanted = [chosen_settings(one, pipeline, dict(assignments), thorough) for one in events]
         finders = [load(*settings) for settings in wanted]
@@ -103,18 +104,21 @@ def _reindex(
     leave_out_missing: bool,
     stop: Callable[[], bool],
 ) -> ReindexReport:
+    from facefind.looking import one_thread_each, pace_of
     from facefind.reindex import reindex, target_of
 
-    report = reindex(
-        event,
-        target_of(finder),
-        store=store,
-        finder=finder,
-        leave_out_missing=leave_out_missing,
-        progress=progress(f"reindex {printable(event.name)}", app.quiet),
-        stop=stop,
-        tell=lambda sentence: click.echo(printable(sentence), err=True),
-    )
+    with one_thread_each():
+        report = reindex(
+            event,
+            target_of(finder),
+            store=store,
+            finder=finder,
+            leave_out_missing=leave_out_missing,
+            pace=pace_of(app.settings),
+            progress=counter(f"reindex {printable(event.name)}", app.quiet),
+            stop=stop,
+            tell=lambda sentence: click.echo(printable(sentence), err=True),
+        )
     _print_unreadable(report)
     if not app.json and not app.quiet:
         click.echo(_sentence(report))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facefind.types import Box, Event, FileStamp, FloatArray, Match
+from facefind.types import Box, Event, Face, FileStamp, FloatArray, Match, PhotoInfo
 
 ContentState = Literal["done", "failed"]
 FileState = Literal["done", "failed", "unreadable"]
@@ -36,6 +36,53 @@ class KnownFile:
     missing: bool
     sha256: str | None
     reason: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundPhoto:
+    """A content that was searched for faces, and the file that it was read from.
+
+    Attributes:
+        path: Absolute, as bytes.
+        sha256: In hexadecimal.
+    """
+
+    path: bytes
+    stamp: FileStamp
+    sha256: str
+    info: PhotoInfo
+    faces: Sequence[Face]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCopy:
+    """A file whose content the event has already; attributes as `FoundPhoto`."""
+
+    path: bytes
+    stamp: FileStamp
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedFile:
+    """A file that could not be used.
+
+    Attributes:
+        stamp: None only if not even that could be read.
+        sha256: Its content; None if it could not be read. The path then keeps the content it
+            had before, if any, with its faces, beside the reason: a lost permission or a bad
+            cable takes no photo away. The next record with a content replaces both.
+        reason: One sentence.
+    """
+
+    path: bytes
+    stamp: FileStamp | None
+    sha256: str | None
+    reason: str
+
+
+Finding: TypeAlias = FoundPhoto | FoundCopy | FailedFile
+"""What became of a file that was looked at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from psycopg2.extras import Json
 from facefind.store.access import Access, count_events
 from facefind.store.queries import queries
 from facefind.store.records import Outstanding, Replaced, Succession
-from facefind.store.sightings import drop_unseen, put_faces
+from facefind.store.sightings import NewFaces, drop_unseen, put_faces
 from facefind.store.values import text
 from facefind.types import Event, Face, SettingValue
 
@@ -73,22 +73,29 @@ class Reindexing(Access):
             for content, sha256, paths in rows
         ]
 
-    def record_new_faces(self, successor: Event, content: int, faces: Sequence[Face]) -> bool:
-        """Stores the faces of a content of the event with its successor.
+    def record_new_faces(
+        self, successor: Event, found: Sequence[tuple[int, Sequence[Face]]]
+    ) -> bool:
+        """Stores the faces of contents of the event with its successor.
 
         A content that was forgotten, or that another process has stored, is left as it is.
+
+        Args:
+            found: The contents' numbers in the event, and all their faces.
 
         Returns:
             False where the successor is gone.
         """
-        with self._write("storing a photo's new faces") as cursor:
+        faces = dict(found)
+        with self._write("storing new faces") as cursor:
             if not count_events(cursor, {successor.id}):
                 return False
-            values = {"successor": successor.id, "content": content}
-            cursor.execute(queries("reindex")["add_successor_content"], values)
-            row = cursor.fetchone()
-            if row:
-                put_faces(cursor, successor.id, row[0], row[1], faces)
+            values = {"successor": successor.id, "contents": list(faces)}
+            cursor.execute(queries("reindex")["add_successor_contents"], values)
+            added = [
+                NewFaces(content, photo, faces[old]) for old, content, photo in cursor.fetchall()
+            ]
+            put_faces(cursor, successor, added)
         return True
 
     def replace_event(

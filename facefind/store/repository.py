@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 from psycopg2.extras import Json
 
-from facefind.errors import StoreError, UsageError
+from facefind.errors import UsageError
 from facefind.store.deciding import Deciding
 from facefind.store.nearest import (
     EXACT_UP_TO,
@@ -22,36 +22,20 @@ from facefind.store.nearest import (
 )
 from facefind.store.people import PeopleReading
 from facefind.store.queries import queries
+from facefind.store.recording import Recording, drop_photos
 from facefind.store.records import (
-    ContentState,
     EventPhoto,
     EventSummary,
     FaceNearby,
     Failure,
     Forgotten,
-    KnownFile,
 )
 from facefind.store.reindexing import Reindexing
-from facefind.store.sightings import drop_unseen, put_faces
-from facefind.store.values import (
-    aware,
-    path_of,
-    path_parameters,
-    photo_parameters,
-    text,
-)
-from facefind.types import (
-    Event,
-    Face,
-    FileStamp,
-    FloatArray,
-    Match,
-    PhotoInfo,
-    SettingValue,
-)
+from facefind.store.values import aware, path_of, text
+from facefind.types import Event, FloatArray, Match, SettingValue
 
 
-class Repository(Reindexing, PeopleReading, PeopleNearby, Deciding):
+class Repository(Recording, Reindexing, PeopleReading, PeopleNearby, Deciding):
     """The store's words. Each method is one transaction; every one may raise StoreError.
 
     Paths are absolute, as bytes (``os.fsencode``); sha256 is in hexadecimal; times given without
@@ -100,96 +84,6 @@ class Repository(Reindexing, PeopleReading, PeopleNearby, Deciding):
             cursor.execute(queries("events")["create_event"], values)
             cursor.execute(queries("events")["event"], values)
             return Event(*cursor.fetchone())
-
-    # Ingest
-
-    def known_files(self, event_id: int) -> dict[bytes, KnownFile]:
-        """Every path that was ever seen in the event, with what became of it."""
-        rows = self._select("events", "known_files", {"event": event_id})
-        return {
-            bytes(path): KnownFile(
-                None if size is None else FileStamp(size, mtime), state, missing, sha256, reason
-            )
-            for path, size, mtime, state, missing, sha256, reason in rows
-        }
-
-    def content_state(self, event_id: int, sha256: str) -> ContentState | None:
-        """What became of this content in this event; None if it is not there."""
-        values = {"event": event_id, "sha256": bytes.fromhex(sha256)}
-        rows = self._select("photos", "content", values)
-        return rows[0][1] if rows else None
-
-    def record_photo(
-        self,
-        event: Event,
-        path: bytes,
-        stamp: FileStamp,
-        sha256: str,
-        info: PhotoInfo,
-        faces: Sequence[Face],
-    ) -> bool:
-        """Stores a photo, all its faces and the path it was read from.
-
-        Returns:
-            False where the event already had this content searched: only the path is recorded.
-        """
-        named = queries("photos")
-        with self._write("storing a photo", event.id) as cursor:
-            content, state = _content(cursor, event.id, sha256)
-            if state != "done":
-                cursor.execute(named["put_photo"], photo_parameters(sha256, stamp.size, info))
-                photo = cursor.fetchone()[0]
-                content = _put_content(cursor, event.id, photo, None)
-                put_faces(cursor, event.id, content, photo, faces)
-            _move_path(cursor, path_parameters(event.id, path, stamp, content, None))
-        return state != "done"
-
-    def record_failure(
-        self,
-        event: Event,
-        path: bytes,
-        stamp: FileStamp | None,
-        sha256: str | None,
-        reason: str,
-    ) -> None:
-        """Stores that a file could not be used.
-
-        Args:
-            stamp: None only if not even that could be read.
-            sha256: Its content; None if it could not be read. The path then keeps the content it
-                had before, if any, with its faces, beside the reason: a lost permission or a bad
-                cable takes no photo away. The next record with a content replaces both.
-            reason: One sentence.
-        """
-        with self._write("storing a failure", event.id) as cursor:
-            if sha256 is None:
-                values = path_parameters(event.id, path, stamp, None, text(reason))
-                cursor.execute(queries("photos")["put_path"], values)
-                return
-            size = stamp.size if stamp else 0
-            content = _put_failed(cursor, event.id, sha256, size, text(reason))
-            _move_path(cursor, path_parameters(event.id, path, stamp, content, None))
-
-    def record_path(self, event: Event, path: bytes, stamp: FileStamp, sha256: str) -> None:
-        """Stores that content which the event already has is (also) at this path.
-
-        Raises:
-            StoreError: The event does not have it, or no longer.
-        """
-        with self._write("storing a path", event.id) as cursor:
-            content, _ = _content(cursor, event.id, sha256)
-            if content is None:
-                raise StoreError(
-                    f"A photo of the event {event.name!r} was forgotten meanwhile.",
-                    "Run ingest again.",
-                )
-            _move_path(cursor, path_parameters(event.id, path, stamp, content, None))
-
-    def mark_missing(self, event_id: int, paths: Collection[bytes]) -> None:
-        """Stores that files are gone. Their faces stay, and are found again when they return."""
-        values = {"event": event_id, "paths": list(paths)}
-        with self._write("marking missing files", event_id) as cursor:
-            cursor.execute(queries("photos")["mark_missing"], values)
 
     # Search and reports
 
@@ -338,43 +232,6 @@ def _pipeline(events: Sequence[Event]) -> str:
     return events[0].pipeline
 
 
-def _content(cursor: Any, event_id: int, sha256: str) -> tuple[int | None, ContentState | None]:
-    """The id and state of a content in an event."""
-    values = {"event": event_id, "sha256": bytes.fromhex(sha256)}
-    cursor.execute(queries("photos")["content"], values)
-    row = cursor.fetchone()
-    return (row[0], row[1]) if row else (None, None)
-
-
-def _put_content(cursor: Any, event_id: int, photo: int, error: str | None) -> int:
-    state = "done" if error is None else "failed"
-    values = {"event": event_id, "photo": photo, "state": state, "error": error}
-    cursor.execute(queries("photos")["put_content"], values)
-    content: int = cursor.fetchone()[0]
-    return content
-
-
-def _put_failed(cursor: Any, event_id: int, sha256: str, size: int, reason: str) -> int:
-    """The id of a content that failed; one that another process has searched stays done."""
-    content, state = _content(cursor, event_id, sha256)
-    if content is not None and state == "done":
-        return content
-    values = {"sha256": bytes.fromhex(sha256), "size_bytes": size}
-    cursor.execute(queries("photos")["put_undecoded_photo"], values)
-    return _put_content(cursor, event_id, cursor.fetchone()[0], reason)
-
-
-def _move_path(cursor: Any, values: Mapping[str, Any]) -> None:
-    """Points a path at its content, and drops the one it had if nothing points there any more."""
-    named = queries("photos")
-    cursor.execute(named["path_content"], values)
-    before = cursor.fetchone()
-    cursor.execute(named["put_path"], values)
-    if before and before[0] not in (None, values["content"]):
-        cursor.execute(named["drop_unused_content"], {"content": before[0]})
-        _drop_photos(cursor, [row[0] for row in cursor.fetchall()])
-
-
 def _forget(cursor: Any, contents: Sequence[int]) -> Forgotten:
     """Deletes contents from their events, their faces, and photos that no event holds any more."""
     values = {"contents": list(contents)}
@@ -383,11 +240,5 @@ def _forget(cursor: Any, contents: Sequence[int]) -> Forgotten:
     faces = cursor.fetchone()[0]
     cursor.execute(named["drop_contents"], values)
     photos = [row[0] for row in cursor.fetchall()]
-    _drop_photos(cursor, photos)
+    drop_photos(cursor, photos)
     return Forgotten(len(photos), faces)
-
-
-def _drop_photos(cursor: Any, photos: Sequence[int]) -> None:
-    """Deletes photos that no event holds any more, and sightings of others that none sees."""
-    cursor.execute(queries("photos")["drop_unused_photos"], {"photos": list(photos)})
-    drop_unseen(cursor, photos)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import ArrayLike
-from psycopg2.extras import execute_batch
 
-from facefind.geometry import iou_matrix
+from facefind.store.copying import FaceRow, faces_stream
 from facefind.store.queries import queries
-from facefind.store.values import face_parameters
-from facefind.types import Box, Face
+from facefind.types import Box, Event, Face
 
 SAME_FACE = 0.4
 """Intersection over union from which two boxes in one photo can be of one face."""
@@ -27,6 +26,9 @@ def counterparts(old: ArrayLike, ranks: Sequence[int], new: ArrayLike) -> dict[i
         ranks: One for each of ``old``.
         new: (M, 4).
     """
+    # It brings OpenCV, which commands that look at no photo do without.
+    from facefind.geometry import iou_matrix
+
     overlap = iou_matrix(old, new)
     pairs = sorted(
         (ranks[i], -float(value), i, j)
@@ -41,41 +43,77 @@ def counterparts(old: ArrayLike, ranks: Sequence[int], new: ArrayLike) -> dict[i
     return chosen
 
 
-def place_faces(cursor: Any, photo: int, boxes: Sequence[Box]) -> list[int]:
-    """The sighting of each face of a photo: one that is known there, else a new one.
+class NewFaces(NamedTuple):
+    """All the faces that were found in a content of an event.
 
-    Args:
-        boxes: Of all the faces that one event has in the photo.
-    """
-    named = queries("sightings")
-    cursor.execute(named["sightings_of_photo"], {"photo": photo})
-    known = cursor.fetchall()
-    chosen = counterparts(
-        [row[1:5] for row in known], [row[5] for row in known], [tuple(box) for box in boxes]
-    )
-    taken = {new: known[old][0] for old, new in chosen.items()}
-    return [taken.get(i) or _add(cursor, photo, box) for i, box in enumerate(boxes)]
-
-
-def put_faces(cursor: Any, event: int, content: int, photo: int, faces: Sequence[Face]) -> None:
-    """Stores the faces that were found in a content of an event.
-
-    Args:
+    Attributes:
         content: The number of the photo in the event.
+        photo: Its number in the library.
     """
-    sightings = place_faces(cursor, photo, [face.detection.box for face in faces])
+
+    content: int
+    photo: int
+    faces: Sequence[Face]
+
+
+def put_faces(cursor: Any, event: Event, found: Sequence[NewFaces]) -> None:
+    """Stores the faces that were found in contents of an event."""
+    sightings = _place(cursor, found)
     rows = [
-        {**face_parameters(event, content, face), "sighting": sighting}
-        for face, sighting in zip(faces, sightings, strict=True)
+        FaceRow(one.content, number, face)
+        for one, numbers in zip(found, sightings, strict=True)
+        for face, number in zip(one.faces, numbers, strict=True)
     ]
-    execute_batch(cursor, queries("photos")["add_face"], rows)
+    if rows:
+        cursor.copy_expert(queries("photos")["copy_faces"], faces_stream(event, rows))
 
 
-def _add(cursor: Any, photo: int, box: Box) -> int:
-    values = {name: float(value) for name, value in box._asdict().items()}
-    cursor.execute(queries("sightings")["add_sighting"], {**values, "photo": photo})
-    added: int = cursor.fetchone()[0]
-    return added
+def _place(cursor: Any, found: Sequence[NewFaces]) -> list[list[int]]:
+    """The sighting of each face of photos: one that is known there, else a new one."""
+    photos = [one.photo for one in found if one.faces]
+    if not photos:
+        return [[] for _ in found]
+    cursor.execute(queries("sightings")["sightings_of_photos"], {"photos": photos})
+    known: defaultdict[int, list[Any]] = defaultdict(list)
+    for photo, *row in cursor.fetchall():
+        known[photo].append(row)
+    taken = [_known(known[one.photo], one.faces) for one in found]
+    added = iter(
+        _add(
+            cursor,
+            [
+                (one.photo, face.detection.box)
+                for one, numbers in zip(found, taken, strict=True)
+                for face, number in zip(one.faces, numbers, strict=True)
+                if number is None
+            ],
+        )
+    )
+    return [[next(added) if number is None else number for number in numbers] for numbers in taken]
+
+
+def _known(rows: Sequence[Sequence[Any]], faces: Sequence[Face]) -> list[int | None]:
+    """The known sighting of each face of a photo, of those in rows (number, x, y, w, h, rank)."""
+    chosen = counterparts(
+        [row[1:5] for row in rows],
+        [row[5] for row in rows],
+        [tuple(face.detection.box) for face in faces],
+    )
+    numbers: list[int | None] = [None] * len(faces)
+    for old, new in chosen.items():
+        numbers[new] = rows[old][0]
+    return numbers
+
+
+def _add(cursor: Any, places: Sequence[tuple[int, Box]]) -> list[int]:
+    """The numbers of new sightings in photos."""
+    if not places:
+        return []
+    values: dict[str, list[Any]] = {"photos": [photo for photo, _ in places]}
+    for name in Box._fields:
+        values[name] = [float(getattr(box, name)) for _, box in places]
+    cursor.execute(queries("sightings")["add_sightings"], values)
+    return [row[0] for row in cursor.fetchall()]
 
 
 def drop_unseen(cursor: Any, photos: Sequence[int]) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from facefind.types import Face, FileStamp, FloatArray, PhotoInfo
+from facefind.store.records import FoundPhoto
+from facefind.types import FileStamp, FloatArray
 
 
 def text(value: str) -> str:
@@ -35,48 +36,30 @@ def offset_minutes(moment: datetime | None) -> int | None:
     return None if offset is None else round(offset.total_seconds() / 60)
 
 
-def photo_parameters(sha256: str, size: int, info: PhotoInfo) -> Mapping[str, Any]:
-    """The parameters of ``put_photo``."""
+class FileRow(NamedTuple):
+    """A file of an event: its content's number there, None with an error where it is not known."""
+
+    path: bytes
+    stamp: FileStamp | None
+    content: int | None
+    error: str | None = None
+
+
+def photo_parameters(photos: Sequence[FoundPhoto]) -> Mapping[str, Any]:
+    """The parameters of ``put_photos``."""
+    infos = [photo.info for photo in photos]
     return {
-        "sha256": bytes.fromhex(sha256),
-        "size_bytes": size,
-        "format": text(info.format),
-        "width": info.width,
-        "height": info.height,
-        "taken_at": aware(info.taken_at),
-        "taken_offset_minutes": offset_minutes(info.taken_at),
-        "camera": None if info.camera is None else text(info.camera),
-        "latitude": info.latitude,
-        "longitude": info.longitude,
+        "sha256": [bytes.fromhex(photo.sha256) for photo in photos],
+        "size_bytes": [photo.stamp.size for photo in photos],
+        "format": [text(info.format) for info in infos],
+        "width": [info.width for info in infos],
+        "height": [info.height for info in infos],
+        "taken_at": [aware(info.taken_at) for info in infos],
+        "taken_offset_minutes": [offset_minutes(info.taken_at) for info in infos],
+        "camera": [None if info.camera is None else text(info.camera) for info in infos],
+        "latitude": [info.latitude for info in infos],
+        "longitude": [info.longitude for info in infos],
     }
-
-
-def face_parameters(event_id: int, content: int, face: Face) -> Mapping[str, Any]:
-    """The parameters of ``add_face``."""
-    found, quality = face.detection, face.quality
-    landmarks = None if found.landmarks is None else found.landmarks.ravel().tolist()
-    box = {name: float(value) for name, value in found.box._asdict().items()}
-    return {
-        **box,
-        "event": event_id,
-        "content": content,
-        "landmarks": landmarks,
-        "score": float(found.score),
-        "quality": quality.value if quality else None,
-        "asymmetry": face.asymmetry,
-        "sharpness": quality.sharpness if quality else None,
-        "yaw": quality.yaw if quality else None,
-        "pitch": quality.pitch if quality else None,
-        "roll": quality.roll if quality else None,
-        "lot": _lot(face.embedding),
-        "embedding": face.embedding,
-    }
-
-
-def _lot(embedding: FloatArray) -> int:
-    """The number by which samples are drawn: a signed 32 bit checksum of the vector."""
-    checksum = zlib.crc32(np.ascontiguousarray(embedding, "<f4").tobytes())
-    return checksum - (1 << 31)
 
 
 def embedding_of(value: bytes | memoryview) -> FloatArray:
@@ -87,15 +70,15 @@ def embedding_of(value: bytes | memoryview) -> FloatArray:
     return np.frombuffer(value, ">f4", offset=4).astype(np.float32)
 
 
-def path_parameters(
-    event_id: int, path: bytes, stamp: FileStamp | None, content: int | None, error: str | None
-) -> Mapping[str, Any]:
-    """The parameters of ``put_path``."""
+def path_parameters(event_id: int, files: Sequence[FileRow]) -> Mapping[str, Any]:
+    """The parameters of ``put_paths`` and ``path_contents``."""
+    stamps = [file.stamp or (None, None) for file in files]
     return {
         "event": event_id,
-        "path": path,
-        "size_bytes": stamp.size if stamp else None,
-        "mtime_ns": stamp.mtime_ns if stamp else None,
-        "content": content,
-        "error": error,
+        "paths": [file.path for file in files],
+        "digests": [hashlib.sha256(file.path).digest() for file in files],
+        "sizes": [size for size, _ in stamps],
+        "mtimes": [mtime for _, mtime in stamps],
+        "contents": [file.content for file in files],
+        "errors": [file.error for file in files],
     }

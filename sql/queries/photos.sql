@@ -1,4 +1,5 @@
--- What an ingest writes. All of one photo is one transaction.
+-- What an ingest writes: several photos at once, one row of arrays each, in the order given. All of one
+-- photo is one transaction.
 
 -- Writers take turns. A turn lasts milliseconds, a photo's faces take far longer to find, so
 -- nothing is lost; and no two can deadlock, nor one drop a content that another is adding.
@@ -6,53 +7,73 @@
 -- name: writer_lock
 SELECT pg_advisory_xact_lock(7463284013);
 
--- name: put_photo
+-- name: put_photos
 INSERT INTO photos (sha256, size_bytes, format, width, height, taken_at, taken_offset_minutes,
                     camera, latitude, longitude)
-VALUES (%(sha256)s, %(size_bytes)s, %(format)s, %(width)s, %(height)s, %(taken_at)s,
-        %(taken_offset_minutes)s, %(camera)s, %(latitude)s, %(longitude)s)
+SELECT sha256, size_bytes, format, width, height, taken_at, taken_offset_minutes, camera, latitude,
+       longitude
+FROM unnest(%(sha256)s::bytea[], %(size_bytes)s::bigint[], %(format)s::text[], %(width)s::integer[],
+            %(height)s::integer[], %(taken_at)s::timestamptz[],
+            %(taken_offset_minutes)s::smallint[], %(camera)s::text[],
+            %(latitude)s::double precision[], %(longitude)s::double precision[])
+     WITH ORDINALITY AS given (sha256, size_bytes, format, width, height, taken_at,
+                               taken_offset_minutes, camera, latitude, longitude, place)
+ORDER BY place
 ON CONFLICT (sha256) DO UPDATE
 SET format = excluded.format, width = excluded.width, height = excluded.height,
     taken_at = excluded.taken_at, taken_offset_minutes = excluded.taken_offset_minutes,
     camera = excluded.camera, latitude = excluded.latitude, longitude = excluded.longitude
-RETURNING id;
+RETURNING sha256, id;
 
--- A content that could not be decoded: what another event learnt of it stays.
--- name: put_undecoded_photo
+-- Contents that could not be decoded: what another event learnt of them stays.
+-- name: put_undecoded_photos
 INSERT INTO photos (sha256, size_bytes)
-VALUES (%(sha256)s, %(size_bytes)s)
+SELECT sha256, size_bytes
+FROM unnest(%(sha256)s::bytea[], %(size_bytes)s::bigint[])
+     WITH ORDINALITY AS given (sha256, size_bytes, place)
+ORDER BY place
 ON CONFLICT (sha256) DO UPDATE SET size_bytes = excluded.size_bytes
-RETURNING id;
+RETURNING sha256, id;
 
--- name: content
-SELECT c.id, c.state
+-- name: contents
+SELECT p.sha256, c.id, c.state
 FROM event_photos c JOIN photos p ON p.id = c.photo_id
-WHERE c.event_id = %(event)s AND p.sha256 = %(sha256)s;
+WHERE c.event_id = %(event)s AND p.sha256 = ANY(%(sha256)s::bytea[]);
 
--- name: put_content
+-- name: searched_contents
+SELECT encode(p.sha256, 'hex')
+FROM event_photos c JOIN photos p ON p.id = c.photo_id
+WHERE c.event_id = %(event)s AND c.state = 'done';
+
+-- name: put_contents
 INSERT INTO event_photos (event_id, photo_id, state, error)
-VALUES (%(event)s, %(photo)s, %(state)s, %(error)s)
+SELECT %(event)s, photo, state, error
+FROM unnest(%(photos)s::bigint[], %(states)s::text[], %(errors)s::text[])
+     WITH ORDINALITY AS given (photo, state, error, place)
+ORDER BY place
 ON CONFLICT (event_id, photo_id) DO UPDATE
 SET state = excluded.state, error = excluded.error, ingested_at = now()
-RETURNING id;
+RETURNING photo_id, id;
 
--- name: add_face
-INSERT INTO faces (event_photo_id, event_id, pipeline, dimension, x, y, w, h, landmarks, score,
-                   quality, asymmetry, sharpness, yaw, pitch, roll, lot, sighting_id, embedding)
-SELECT %(content)s, id, pipeline, dimension, %(x)s, %(y)s, %(w)s, %(h)s, %(landmarks)s::real[],
-       %(score)s, %(quality)s, %(asymmetry)s, %(sharpness)s, %(yaw)s, %(pitch)s, %(roll)s,
-       %(lot)s, %(sighting)s, %(embedding)s::vector
-FROM events WHERE id = %(event)s;
+-- name: copy_faces
+COPY faces (event_photo_id, event_id, pipeline, dimension, x, y, w, h, landmarks, score, quality,
+            asymmetry, sharpness, yaw, pitch, roll, lot, sighting_id, embedding)
+FROM STDIN (FORMAT binary);
 
--- name: path_content
+-- name: path_contents
 SELECT event_photo_id FROM event_paths
-WHERE event_id = %(event)s AND sha256(path) = sha256(%(path)s);
+WHERE event_id = %(event)s AND sha256(path) = ANY(%(digests)s::bytea[])
+  AND event_photo_id IS NOT NULL;
 
--- A path that is seen again is no longer missing. One that cannot be read comes without a
--- content, and keeps the one it had.
--- name: put_path
+-- Paths that are seen again are no longer missing. One that cannot be read comes without a content,
+-- and keeps the one it had.
+-- name: put_paths
 INSERT INTO event_paths (event_id, path, size_bytes, mtime_ns, event_photo_id, error)
-VALUES (%(event)s, %(path)s, %(size_bytes)s, %(mtime_ns)s, %(content)s, %(error)s)
+SELECT %(event)s, path, size_bytes, mtime_ns, content, error
+FROM unnest(%(paths)s::bytea[], %(sizes)s::bigint[], %(mtimes)s::bigint[], %(contents)s::bigint[],
+            %(errors)s::text[])
+     WITH ORDINALITY AS given (path, size_bytes, mtime_ns, content, error, place)
+ORDER BY place
 ON CONFLICT (event_id, sha256(path)) DO UPDATE
 SET size_bytes = excluded.size_bytes, mtime_ns = excluded.mtime_ns,
     event_photo_id = coalesce(excluded.event_photo_id, event_paths.event_photo_id),
@@ -62,10 +83,10 @@ SET size_bytes = excluded.size_bytes, mtime_ns = excluded.mtime_ns,
 UPDATE event_paths SET missing_since = now()
 WHERE event_id = %(event)s AND path = ANY(%(paths)s::bytea[]) AND missing_since IS NULL;
 
--- A content that no path of its event points to any more; its faces go with it.
--- name: drop_unused_content
+-- Contents that no path of their event points to any more; their faces go with them.
+-- name: drop_unused_contents
 DELETE FROM event_photos c
-WHERE c.id = %(content)s
+WHERE c.id = ANY(%(contents)s::bigint[])
   AND NOT EXISTS (SELECT FROM event_paths p WHERE p.event_photo_id = c.id)
 RETURNING c.photo_id;
 

@@ -23,14 +23,15 @@ WHERE c.event_id = %(event)s AND c.state = 'done'
   AND NOT EXISTS (SELECT FROM event_photos n WHERE n.replaces = c.id)
 ORDER BY c.id;
 
--- Nothing where the content was forgotten, or another process was first.
--- name: add_successor_content
+-- None of a content that was forgotten, or where another process was first.
+-- name: add_successor_contents
 INSERT INTO event_photos (event_id, photo_id, state, ingested_at, replaces)
 SELECT %(successor)s, photo_id, state, ingested_at, id
 FROM event_photos
-WHERE id = %(content)s AND state = 'done'
+WHERE id = ANY(%(contents)s::bigint[]) AND state = 'done'
+ORDER BY id
 ON CONFLICT DO NOTHING
-RETURNING id, photo_id;
+RETURNING replaces, id, photo_id;
 
 -- name: figures
 SELECT (SELECT count(*) FROM event_photos WHERE event_id = %(successor)s AND state = 'done'),

@@ -2,8 +2,8 @@
 
 -- Those that somebody decided about choose their face first, of them those that have one elsewhere;
 -- then those that grouping knows.
--- name: sightings_of_photo
-SELECT s.id, s.x, s.y, s.w, s.h,
+-- name: sightings_of_photos
+SELECT s.photo_id, s.id, s.x, s.y, s.w, s.h,
        CASE WHEN m.decided_by = 'user' OR told.rejected THEN CASE WHEN told.seen THEN 0 ELSE 1 END
             WHEN m.decided_by = 'machine' THEN 2
             ELSE 3 END
@@ -13,11 +13,16 @@ CROSS JOIN LATERAL (
     SELECT EXISTS (SELECT FROM rejections r WHERE r.sighting_id = s.id) AS rejected,
            EXISTS (SELECT FROM faces f WHERE f.sighting_id = s.id) AS seen
 ) told
-WHERE s.photo_id = %(photo)s
+WHERE s.photo_id = ANY(%(photos)s::bigint[])
 ORDER BY s.id;
 
--- name: add_sighting
-INSERT INTO sightings (photo_id, x, y, w, h) VALUES (%(photo)s, %(x)s, %(y)s, %(w)s, %(h)s)
+-- Their numbers come in the order given.
+-- name: add_sightings
+INSERT INTO sightings (photo_id, x, y, w, h)
+SELECT photo, x, y, w, h
+FROM unnest(%(photos)s::bigint[], %(x)s::real[], %(y)s::real[], %(w)s::real[], %(h)s::real[])
+     WITH ORDINALITY AS given (photo, x, y, w, h, place)
+ORDER BY place
 RETURNING id;
 
 -- Sightings that no pipeline sees any more and that nobody has decided about: not in a decision that

@@ -508,7 +508,7 @@ class WideFinder(ColourFinder):
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of one person in two photos, and another in one of them; a finder for them."""
 
-    def load(app: App, name: str, settings: Any) -> WideFinder:
+    def load(app: App, name: str, settings: Any, **_: Any) -> WideFinder:
         return WideFinder(name)
 
     monkeypatch.setattr(App, "pipeline", load)

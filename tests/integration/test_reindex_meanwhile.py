@@ -42,7 +42,7 @@ def test_photos_ingested_meanwhile_are_moved_too(
         with open_store(tmp_path, database_url) as other:
             assert fill(other, photos, FakePipeline(NARROW)).new == 1
 
-    report = move(store, progress=before_photo(3, add))
+    report = move(store, stop=before_photo(3, add))
     assert (report.outcome, report.photos, report.faces_before) == ("done", 5, 10)
     assert len(reds(store, WIDE)) == 5
 
@@ -56,7 +56,7 @@ def test_photos_forgotten_meanwhile_are_gone_from_both(
         names = "SELECT count(*) FROM photos WHERE width = 90"
         assert rows(sql, names) == [(0,)]
 
-    report = move(store, progress=before_photo(2, forget))
+    report = move(store, stop=before_photo(2, forget))
     assert (report.outcome, report.photos, report.faces_after) == ("done", 3, 6)
     assert counts(sql)["photos"] == 4
 
@@ -68,7 +68,7 @@ def test_a_photo_edited_meanwhile_leaves_nothing_behind(
         write_photo(photos / "0.png", BLUE, size=(30, 30))
         assert fill(store, photos, FakePipeline(NARROW)).new == 1
 
-    report = move(store, progress=before_photo(2, edit))
+    report = move(store, stop=before_photo(2, edit))
     assert (report.outcome, report.photos, report.faces_after) == ("done", 4, 7)
     assert counts(sql) == {"photos": 5, "event_photos": 5, "event_paths": 6, "faces": 7}
 
@@ -77,7 +77,7 @@ def test_an_event_forgotten_meanwhile(
     store: Repository, party: Event, photos: Path, sql: Any
 ) -> None:
     with pytest.raises(StoreError, match="forgotten"):
-        move(store, progress=before_photo(2, lambda: store.forget_event("party")))
+        move(store, stop=before_photo(2, lambda: store.forget_event("party")))
     assert set(counts(sql).values()) == {0}
     assert rows(sql, "SELECT count(*) FROM events") == [(0,)]
 
@@ -89,13 +89,13 @@ def test_another_reindex_begun_meanwhile(
         move(store, FakePipeline(WIDE, "other weights"), stop=stop_after(1))
 
     with pytest.raises(StoreError, match="another facefind reindex"):
-        move(store, progress=before_photo(2, other))
+        move(store, stop=before_photo(2, other))
     assert the_event(store) == party
     assert counts(sql)["faces"] == 8
 
 
 def test_the_same_reindex_finished_meanwhile(store: Repository, party: Event) -> None:
-    report = move(store, progress=before_photo(2, lambda: move(store)))
+    report = move(store, stop=before_photo(2, lambda: move(store)))
     assert (report.outcome, report.photos) == ("already", 4)
 
 

@@ -26,24 +26,25 @@ from tests.moving import (
 from tests.stored import counts, rows, start_python
 
 _REINDEX = """
-import sys, time
+import sys
+from contextlib import contextmanager
 from pathlib import Path
+from facefind.looking import Pace
 from facefind.reindex import reindex, target_of
 from facefind.store.opening import open_store
 from tests.moving import WIDE, FakePipeline, the_event
 
-def slowly(photos):
-    for photo in photos:
-        print("photo", flush=True)
-        time.sleep(0.01)
-        yield photo
+@contextmanager
+def told(photos):
+    yield lambda stored: print("photo", flush=True)
 
 with open_store(Path(sys.argv[1]), sys.argv[2]) as store:
     finder = FakePipeline(WIDE)
     print("ready", flush=True)
     sys.stdin.readline()
+    event, pace = the_event(store), Pace(threads=2, batch=1)
     report = reindex(
-        the_event(store), target_of(finder), store=store, finder=finder, progress=slowly
+        event, target_of(finder), store=store, finder=finder, pace=pace, progress=told
     )
     print(report.outcome, flush=True)
 """
@@ -162,7 +163,6 @@ def test_kill_9_at_random_moments(
         (process,) = begin(database_url, tmp_path)
         assert process.stdout is not None
         wanted = chance.randrange(4)
-        process.stdout.readline()
         for _ in range(wanted):
             process.stdout.readline()
         time.sleep(chance.uniform(0, 0.02))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from facefind.reindex import CHANGED
 from facefind.store.opening import open_store
-from facefind.store.records import Outstanding
 from facefind.store.repository import Repository
 from facefind.types import Event
 from tests.fakes import BLUE, write_photo
@@ -120,17 +120,16 @@ def test_other_events_are_left_alone(
 def test_the_old_faces_are_searched_until_the_new_ones_are_whole(
     store: Repository, party: Event, photos: Path, database_url: str, tmp_path: Path
 ) -> None:
-    expected = reds(store), store.events(), store.summary(party.id), store.event_photos(party.id)
-    seen = []
+    def state(of: Repository) -> tuple[Any, ...]:
+        now = the_event(of)
+        return reds(of), of.events(), of.summary(now.id), of.event_photos(now.id)
 
-    def watch(items: Iterable[Outstanding]) -> Iterator[Outstanding]:
+    expected, seen = state(store), []
+
+    @contextmanager
+    def watch(_photos: int) -> Iterator[Callable[[int], object]]:
         with open_store(tmp_path, database_url) as other:
-            for item in items:
-                yield item
-                now = the_event(other)
-                seen.append(
-                    (reds(other), other.events(), other.summary(now.id), other.event_photos(now.id))
-                )
+            yield lambda _stored: seen.append(state(other))
 
     assert move(store, progress=watch).outcome == "done"
     assert seen == [expected] * 4

@@ -80,8 +80,7 @@ def test_a_photo_and_its_faces(store: Repository, event: Event, sql: Any) -> Non
     assert store.known_files(event.id) == {
         b"/p/a.jpg": KnownFile(STAMP, "done", False, digest("a"), None)
     }
-    assert store.content_state(event.id, digest("a")) == "done"
-    assert store.content_state(event.id, digest("b")) is None
+    assert store.searched_contents(event.id) == {digest("a")}
     match = store.search(vector(0), [event])[0]
     assert (match.photo, match.event, match.box) == (Path("/p/a.jpg"), "party", Box(7, 20, 30, 40))
     assert match.distance == pytest.approx(0.2)
@@ -142,7 +141,7 @@ def test_a_deleted_file_is_not_found_until_it_returns(store: Repository, event: 
     store.mark_missing(event.id, {b"/a.jpg"})
     assert found(store, event) == []
     assert store.event_photos(event.id) == []
-    assert store.content_state(event.id, digest("x")) == "done"
+    assert store.searched_contents(event.id) == {digest("x")}
     store.record_path(event, b"/a.jpg", STAMP, digest("x"))
     assert found(store, event) == [("/a.jpg", 0.1)]
     assert not store.known_files(event.id)[b"/a.jpg"].missing
@@ -199,7 +198,7 @@ def test_failures_and_their_recovery(store: Repository, event: Event, sql: Any) 
         Failure(Path("/broken.jpg"), "truncated"),
         Failure(Path("/closed.jpg"), "permission denied"),
     ]
-    assert store.content_state(event.id, digest("b")) == "failed"
+    assert store.searched_contents(event.id) == set()
     assert put(store, event, "/broken.jpg", 0.1, content="b")
     assert put(store, event, "/closed.jpg", 0.2, content="c")
     assert store.failures(event.id) == []
@@ -212,7 +211,7 @@ def test_a_failure_does_not_undo_what_another_process_found(
 ) -> None:
     put(store, event, "/a.jpg", 0.1, content="x")
     store.record_failure(event, b"/b.jpg", STAMP, digest("x"), "out of memory")
-    assert store.content_state(event.id, digest("x")) == "done"
+    assert store.searched_contents(event.id) == {digest("x")}
     assert store.failures(event.id) == []
     assert store.known_files(event.id)[b"/b.jpg"].state == "done"
 
@@ -228,7 +227,7 @@ def test_a_file_that_cannot_be_read_any_more_keeps_its_faces(
     }
     assert store.failures(event.id) == [Failure(Path("/a.jpg"), "permission denied")]
     assert store.summary(event.id) == EventSummary(photos=1, faces=2, failed=1, missing=0)
-    assert store.content_state(event.id, digest("x")) == "done"
+    assert store.searched_contents(event.id) == {digest("x")}
     assert found(store, event) == [("/a.jpg", 0.1)]
     assert [(str(p.path), p.faces) for p in store.event_photos(event.id)] == [("/a.jpg", 2)]
     assert counts(sql) == {"photos": 1, "event_photos": 1, "event_paths": 1, "faces": 2}
@@ -311,7 +310,7 @@ def test_a_face_that_is_refused_leaves_nothing_of_its_photo(
     store: Repository, event: Event, sql: Any
 ) -> None:
     faces = [face(0.1), face(0.2, dimension=64)]
-    with pytest.raises(StoreError, match="storing a photo"):
+    with pytest.raises(StoreError, match="storing photos"):
         store.record_photo(event, b"/a.jpg", STAMP, digest("a"), JPEG, faces)
     assert set(counts(sql).values()) == {0}
     assert put(store, event, "/a.jpg", 0.1)
@@ -323,7 +322,7 @@ def test_a_lost_connection_is_a_store_error(store: Repository, event: Event, sql
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE application_name = 'facefind' AND datname = current_database()",
     )
-    with pytest.raises(StoreError, match="while storing a photo") as caught:
+    with pytest.raises(StoreError, match="while storing photos") as caught:
         put(store, event, "/a.jpg", 0.1)
     assert "run the command again" in caught.value.hint
 

@@ -44,6 +44,12 @@ def url(program: Program) -> Iterator[str]:
     assert program.json("db", "stop") == {"stopped": True}
 
 
+@pytest.fixture(autouse=True)
+def no_waiting_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transaction for each photo, so that there is more between them to be killed at."""
+    monkeypatch.setenv("FACEFIND_BATCH", "1")
+
+
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory, sample_event: Path) -> Path:
     """Six photos with eight faces, one of them twice, and a broken one."""
@@ -120,8 +126,9 @@ def test_two_at_once_equal_one(program: Program, url: str, photos: Path) -> None
 
 
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
-    program: Program, url: str, photos: Path
+    program: Program, url: str, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("FACEFIND_THREADS", "1")
     stop = stopping(1, signal.SIGINT)
     done = program.stopping("photos", stop, "ingest", photos, "--event", "stopped", "-v")
     assert done.returncode == 130

@@ -45,6 +45,13 @@ def url(program: Program) -> Iterator[str]:
     assert program.json("db", "stop") == {"stopped": True}
 
 
+@pytest.fixture(autouse=True)
+def one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transaction for each photo, so that there is more between them to be killed at."""
+    monkeypatch.setenv("FACEFIND_BATCH", "1")
+    monkeypatch.setenv("FACEFIND_THREADS", "1")
+
+
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory, sample_event: Path) -> Path:
     folder = tmp_path_factory.mktemp("photos") / "party"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,13 +30,13 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder, self.store, self.finder = folder, MemoryStore(), ColourFinder()
 
-    def __call__(self, *paths: Path, retry_failed: bool = False) -> IngestReport:
+    def __call__(self, *paths: Path, **options: Any) -> IngestReport:
         return ingest(
             find_photos(paths or (self.folder,)),
             event=EVENT,
             store=self.store,
             finder=self.finder,
-            retry_failed=retry_failed,
+            **options,
         )
 
 
@@ -146,34 +148,26 @@ def test_mended_file_is_read_without_being_asked(run: Run) -> None:
 
 def test_stops_between_photos_and_goes_on_later(run: Run) -> None:
     asked = iter([False, True, True, True])
-    stopped = ingest(
-        find_photos([run.folder]),
-        event=EVENT,
-        store=run.store,
-        finder=run.finder,
-        stop=lambda: next(asked),
-    )
+    stopped = run(stop=lambda: next(asked))
     assert (stopped.interrupted, stopped.new, stopped.missing) == (True, 1, 0)
     report = run()
     assert (report.interrupted, report.new, report.skipped) == (False, 2, 1)
 
 
-def test_progress_wraps_every_file(run: Run) -> None:
-    seen: list[Path] = []
+def test_progress_is_told_what_there_is_to_do_and_what_is_stored(run: Run) -> None:
+    told: list[int] = []
 
-    def progress(files: Iterable[Path]) -> Iterable[Path]:
-        for file in files:
-            seen.append(file)
-            yield file
+    @contextmanager
+    def progress(photos: int) -> Iterator[Callable[[int], object]]:
+        told.append(photos)
+        yield told.append
 
-    ingest(
-        find_photos([run.folder]),
-        event=EVENT,
-        store=run.store,
-        finder=run.finder,
-        progress=progress,
-    )
-    assert [path.name for path in seen] == ["a.png", "b.png", "c.png"]
+    run(progress=progress)
+    assert (told[0], sum(told[1:])) == (3, 3)
+    write_photo(run.folder / "d.png", RED, GREEN)
+    told.clear()
+    run(progress=progress)
+    assert told == [1, 1]
 
 
 def test_event_is_named_after_the_folder(tmp_path: Path) -> None:

@@ -68,9 +68,11 @@ class OneEvent:
     def outstanding(self, event: Event) -> list[Outstanding]:
         return [content for content in self.contents if content.content not in self.found]
 
-    def record_new_faces(self, successor: Event, content: int, faces: Sequence[Face]) -> bool:
+    def record_new_faces(
+        self, successor: Event, found: Sequence[tuple[int, Sequence[Face]]]
+    ) -> bool:
         if successor == self.successor:
-            self.found[content] = faces
+            self.found.update(found)
         return successor == self.successor
 
     def replace_event(
@@ -230,7 +232,9 @@ def cli(
     def opened(self: App) -> Iterator[OneEvent]:
         yield store
 
-    def load(self: App, name: str, settings: Mapping[str, SettingValue]) -> FakePipeline:
+    def load(
+        self: App, name: str, settings: Mapping[str, SettingValue], *, threads: int
+    ) -> FakePipeline:
         return FakePipeline(name, settings=settings)
 
     monkeypatch.setattr(App, "store", opened)

@@ -1,0 +1,219 @@
+"""Looking at many photos: searched for faces in threads, the faces embedded in batches."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
+
+import cv2
+
+from facefind import images
+from facefind.errors import PhotoError
+from facefind.flow import Flow, Gate, Workers
+from facefind.inference.protocols import BatchFinder, PhotoPixels, Seen
+from facefind.settings import Settings
+from facefind.stages import Stages, untimed
+from facefind.types import Face, Image, PhotoInfo
+
+BATCH = 16
+"""Faces embedded together; on a processor more is no faster."""
+
+PHOTOS_TOGETHER = 8
+"""Photos at most whose faces are embedded together: those after them wait to be stored."""
+
+PIXELS_AT_ONCE = 100_000_000
+"""Photos with more are looked at one at a time; see also `PIXELS_EACH`."""
+
+PIXELS_EACH = 25_000_000
+"""So many photo pixels are let in for each thread."""
+
+A = TypeVar("A")
+Item = TypeVar("Item")
+
+Progress: TypeAlias = Callable[[int], AbstractContextManager[Callable[[int], object]]]
+"""Told how many photos are to be looked at; its block is told how many more are stored."""
+
+
+def no_progress(_photos: int) -> AbstractContextManager[Callable[[int], object]]:
+    """A `Progress` that shows nothing."""
+    return nullcontext(lambda _photos: None)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a run goes about it; what it finds is the same.
+
+    Attributes:
+        threads: Photos looked at at once.
+        batch: Faces from which on they are embedded together.
+        stages: Measures "read", "decode", "detect", "align", "embed" and "store".
+    """
+
+    threads: int = 1
+    batch: int = BATCH
+    stages: Stages = untimed
+
+
+ONE_AT_A_TIME = Pace()
+
+
+def pace_of(settings: Settings, stages: Stages = untimed) -> Pace:
+    """As many photos at once as there are cores, unless the settings say otherwise."""
+    return Pace(settings.workers, settings.batch or BATCH, stages)
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Keeps OpenCV from using several threads for each picture while photos have a thread each."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+class Searched(NamedTuple):
+    """A content that was searched for faces."""
+
+    info: PhotoInfo
+    seen: Seen
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look(Generic[A]):
+    """What a thread made of an item.
+
+    Attributes:
+        found: What was seen in its photo; why nothing was; None where it was not searched.
+        path: Where it was read.
+    """
+
+    item: A
+    found: Searched | PhotoError | None
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found(Generic[A]):
+    """What is known of an item's photo in the end.
+
+    Attributes:
+        info: None where it was not searched.
+        error: Why there are no faces.
+        path: Where it was read.
+    """
+
+    item: A
+    info: PhotoInfo | None
+    faces: Sequence[Face]
+    error: PhotoError | None
+    path: Path
+
+
+class Eyes:
+    """Searches contents for faces, each but once while it is known here; for any thread."""
+
+    def __init__(self, finder: BatchFinder, pace: Pace) -> None:
+        self._finder, self._pace = finder, pace
+        self._gate = Gate(max(PIXELS_AT_ONCE, PIXELS_EACH * pace.threads))
+        self._searches: dict[str, Future[Searched]] = {}
+        self._lock = threading.Lock()
+
+    def search(self, sha256: str, data: bytes) -> Searched:
+        """The faces of a content; waits where another thread is at it.
+
+        Raises:
+            PhotoError: It cannot be decoded or searched.
+        """
+        with self._lock:
+            known = self._searches.get(sha256)
+            search = known or self._searches.setdefault(sha256, Future())
+        if known is None:
+            try:
+                search.set_result(self._see(data))
+            except BaseException as error:
+                search.set_exception(error)
+                raise
+        return search.result()
+
+    def forget(self, sha256: str) -> None:
+        """Lets go of what was found in a content."""
+        with self._lock:
+            self._searches.pop(sha256, None)
+
+    def recognise(self, looks: Sequence[Look[A]]) -> list[Found[A]]:
+        """Embeds the faces of photos together."""
+        searched = [look.found for look in looks if isinstance(look.found, Searched)]
+        faces = iter(self._embed([found.seen for found in searched]))
+        return [_found(look, faces) for look in looks]
+
+    def _see(self, data: bytes) -> Searched:
+        stages = self._pace.stages
+        with stages("decode"):
+            photo = images.OpenedPhoto(data)
+        width, height = photo.size
+        with self._gate.holding(width * height), stages("detect"):
+            return Searched(photo.info, self._finder.see(_TimedPixels(photo, stages)))
+
+    def _embed(self, seen: Sequence[Seen]) -> list[list[Face] | PhotoError]:
+        try:
+            with self._pace.stages("embed"):
+                return list(self._finder.recognise(seen))
+        except PhotoError as error:
+            if len(seen) == 1:
+                return [error]
+        # One that cannot be embedded takes nobody else's faces away.
+        return [faces for one in seen for faces in self._embed([one])]
+
+
+class _TimedPixels:
+    """A photo whose decoding is measured, whenever it happens."""
+
+    def __init__(self, photo: PhotoPixels, stages: Stages) -> None:
+        self._photo, self._stages = photo, stages
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """As the photo's."""
+        return self._photo.size
+
+    def at(self, scale: float) -> Image:
+        """As the photo's."""
+        with self._stages("decode"):
+            return self._photo.at(scale)
+
+
+def look_at_all(
+    workers: Workers, items: Iterable[Item], look: Callable[[Item], Look[A]], eyes: Eyes, pace: Pace
+) -> Iterator[Sequence[Found[A]]]:
+    """What is found in the photos of items, in their order, several at a time.
+
+    Args:
+        items: Taken one by one, when there is a thread for it.
+        look: Reads one and has it searched; called in threads. What it answers with goes on to the
+            result with its item, which may be another than it was given.
+    """
+    together = min(PHOTOS_TOGETHER, pace.batch)
+    way = Flow(
+        workers, items, look, eyes.recognise, weight=_faces, enough=pace.batch, together=together
+    )
+    return iter(way)
+
+
+def _faces(look: Look[A]) -> int:
+    return len(look.found.seen.chips) if isinstance(look.found, Searched) else 0
+
+
+def _found(look: Look[A], faces: Iterator[list[Face] | PhotoError]) -> Found[A]:
+    if not isinstance(look.found, Searched):
+        return Found(look.item, None, (), look.found, look.path)
+    embedded = next(faces)
+    if isinstance(embedded, PhotoError):
+        return Found(look.item, None, (), embedded, look.path)
+    return Found(look.item, look.found.info, embedded, None, look.path)
