@@ -163,6 +163,11 @@ def find_faces(cursor: Any, question: Question, exact_up_to: int = EXACT_UP_TO) 
     return [FaceNearby(one.match, embedding_of(one.near.embedding)) for one in found]
 
 
+def nearest_by_index(cursor: Any, question: Question) -> list[NearFace]:
+    """The first batch that the pipeline's index gives, nearest first, nearly; for measuring it."""
+    return next(_batches(cursor, question)) if _prepare_index(cursor, question) else []
+
+
 def draw_cohort(
     cursor: Any, events: Sequence[Event], size: int, min_quality: float
 ) -> list[FloatArray]:

@@ -30,6 +30,7 @@ COMMANDS = (
     "stored",
     "model",
     "who",
+    "search",
     "group",
     "group_stored",
 )

@@ -80,6 +80,7 @@ def fill(connection: Any, vectors: FloatArray) -> None:
         cursor.execute(_PHOTOS, {"faces": len(vectors), "each": FACES_OF_A_PHOTO})
         cursor.execute("SET LOCAL maintenance_work_mem = '256MB'")
         copy_faces(cursor, vectors, pipeline, events)
+        cursor.execute(_COUNTS)
         for table in ("events", "photos", "event_photos", "sightings", "faces"):
             cursor.execute(
                 f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"
@@ -182,4 +183,9 @@ FROM drawn;
 INSERT INTO sightings (id, photo_id, x, y, w, h) OVERRIDING SYSTEM VALUE
 SELECT n, (n - 1) / %(each)s + 1, (n - 1) %% %(each)s * 300, 100, 200, 250
 FROM generate_series(1, %(faces)s) n
+"""
+
+_COUNTS = """
+INSERT INTO face_counts
+SELECT event_id, coalesce(floor(quality * 100), -1), count(*) FROM faces GROUP BY 1, 2
 """

@@ -1,0 +1,62 @@
+"""The peer for search: faiss in memory, by comparing all and by HNSW, one question at a time.
+
+``faiss_search.py FOLDER``: vectors.npy (N, D) and probes.npy (Q, D) in it; prints a line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+NEIGHBOURS = 10
+LINKS, CONSTRUCTION = 16, 64
+"""Those of pgvector's indexes."""
+
+WANTED = 0.99
+
+
+def main(folder: Path) -> None:
+    """Builds both, asks both."""
+    faiss.omp_set_num_threads(1)
+    vectors = np.load(folder / "vectors.npy")
+    probes = np.load(folder / "probes.npy")
+    flat = faiss.IndexFlatL2(vectors.shape[1])
+    flat.add(vectors)
+    truth, exact = asked(flat, probes)
+    graph = faiss.IndexHNSWFlat(vectors.shape[1], LINKS)
+    graph.hnsw.efConstruction = CONSTRUCTION
+    started = time.perf_counter()
+    graph.add(vectors)
+    built = time.perf_counter() - started
+    for view in (40, 64, 100, 160, 250, 400):
+        graph.hnsw.efSearch = view
+        found, answered = asked(graph, probes)
+        share = sum(len({*a} & {*b}) for a, b in zip(found, truth, strict=True)) / truth.size
+        if share >= WANTED:
+            break
+    hnsw = {**answered, "recall": share, "ef_search": view, "build_seconds": built}
+    print(json.dumps({"flat": {**exact, "recall": 1.0}, "hnsw": hnsw}))
+
+
+def asked(index: Any, probes: Any) -> tuple[Any, dict[str, float]]:
+    """The answers, and the milliseconds of one."""
+    found, times, busy = [], [], time.process_time()
+    for probe in probes:
+        started = time.perf_counter()
+        found.append(index.search(probe[None], NEIGHBOURS)[1][0])
+        times.append(1e3 * (time.perf_counter() - started))
+    cpu = 1e3 * (time.process_time() - busy) / len(probes)
+    times.sort()
+    p95 = times[int(0.95 * len(times))]
+    return np.array(found), {"p50": statistics.median(times), "p95": p95, "cpu": cpu}
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
