@@ -21,9 +21,8 @@ _SLACK = 0.1
 """Share of the margin by which a face's middle may lie outside the core: two parts may each see it
 on the other's side of their border."""
 
-_AROUND, _AROUND_SIDES = 40, 0.6
-"""How far a part reaches from the middle of what it is around: pixels of the network's input, and
-sides of that."""
+_SIDES = 0.6
+"""How far a part reaches from the middle of what it is around, in sides of that, and no less."""
 
 _ROOM = 0.5
 """Sides of a face that must lie between it and a part's edge."""
@@ -102,7 +101,14 @@ class Part(NamedTuple):
 
 
 def near(
-    boxes: ArrayLike, width: int, height: int, factor: float, *, multiple: int, most: float
+    boxes: ArrayLike,
+    width: int,
+    height: int,
+    factor: float,
+    *,
+    reach: float,
+    multiple: int,
+    most: float,
 ) -> list[Part]:
     """Parts with what lies around each box, as few pixels as may be.
 
@@ -112,14 +118,15 @@ def near(
         boxes: (N, 4), in the photo's pixels.
         width, height: The photo's.
         factor: Pixels of the network's input per pixel of the photo.
+        reach: Pixels of the input around a box, besides a little more than the box.
         multiple: What the sides of the network's input are multiples of.
         most: Pixels of the input that parts are joined up to.
     """
     x, y, w, h = np.asarray(boxes, np.float64).reshape(-1, 4).T * factor
-    reach = _AROUND + _AROUND_SIDES * np.maximum(w, h)
+    half = reach + _SIDES * np.maximum(w, h)
     limit = np.array((width, height) * 2) * factor
     middle = np.clip(np.stack((x + w / 2, y + h / 2), axis=1), 0, limit[:2])
-    corners = np.concatenate((middle - reach[:, None], middle + reach[:, None]), axis=1)
+    corners = np.concatenate((middle - half[:, None], middle + half[:, None]), axis=1)
     whole = np.clip(corners, 0, limit)
     return [
         Part(_grown(rectangle, limit, multiple, factor), width, height)

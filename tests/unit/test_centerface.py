@@ -231,11 +231,21 @@ def test_a_stray_at_a_parts_edge_is_looked_at_once_more() -> None:
 
 
 @pytest.mark.parametrize("column", [2, 29])
-def test_a_faint_stray_at_a_parts_edge_is_not_that_parts(column: int) -> None:
-    stray = one_face(128, 128, row=15, column=column, heat=0.34, side=30)
+def test_what_a_part_shows_half_is_not_that_parts(column: int) -> None:
+    stray = one_face(128, 128, row=15, column=column, heat=0.8, side=30)
     network = Scripted(hint(), stray)
-    settings = settings_at_half(threshold=0.3, doubt=0.36)
-    assert CenterFaceDetector(network, settings).detect(np.zeros(LARGE, np.uint8)) == []
+    detector = CenterFaceDetector(network, settings_at_half(turns=0))
+    assert detector.detect(np.zeros(LARGE, np.uint8)) == []
+    assert len(network.blobs) == 3
+
+
+def test_a_stray_that_is_known_is_not_looked_at_again() -> None:
+    first = hint()
+    first.put(83, 130, 0.9, 20, 20)  # at (1566, 1001.5) of the photo at half its size
+    stray = one_face(128, 128, row=15, column=31, heat=0.8, side=60)
+    network = Scripted(first, stray)
+    detector = CenterFaceDetector(network, settings_at_half(turns=0))
+    assert len(detector.detect(np.zeros(LARGE, np.uint8))) == 1
     assert len(network.blobs) == 2
 
 

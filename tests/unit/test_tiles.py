@@ -30,13 +30,13 @@ def test_cores_cover_every_pixel_once(width: int, height: int) -> None:
 
 
 def spans(*boxes: tuple[float, float, float, float], factor: float = 0.5) -> list[Span]:
-    parts = near(boxes, 4000, 3000, factor, multiple=32, most=900 * 900)
+    parts = near(boxes, 4000, 3000, factor, reach=32, multiple=32, most=900 * 900)
     return [part.span for part in parts]
 
 
 def test_a_part_surrounds_its_box() -> None:
-    # 20 pixels of the input and 40 + .6 * 20 to each side of its middle: 104, grown to 128.
-    assert spans((1000, 2000, 40, 30)) == [Span(892, 1887, 1148, 2143)]
+    # 20 pixels of the input and 32 + .6 * 20 to each side of its middle: 88, grown to 96.
+    assert spans((1000, 2000, 40, 30)) == [Span(924, 1919, 1116, 2111)]
 
 
 def test_a_part_ends_at_the_photos_edge() -> None:
@@ -47,7 +47,7 @@ def test_a_part_ends_at_the_photos_edge() -> None:
 
 
 def test_no_part_is_larger_than_the_photo() -> None:
-    (part,) = near([(10, 10, 40, 40)], 100, 80, 0.5, multiple=32, most=1e6)
+    (part,) = near([(10, 10, 40, 40)], 100, 80, 0.5, reach=32, multiple=32, most=1e6)
     assert part.span == Span(0, 0, 100, 80)
 
 
@@ -58,15 +58,15 @@ def test_neighbours_share_a_part_where_that_costs_no_more() -> None:
 
 def test_parts_are_joined_up_to_a_size() -> None:
     row = [(100 + 100 * i, 500.0, 40.0, 40.0) for i in range(30)]
-    for most, count in ((1e6, 1), (128 * 512, 4)):
-        parts = near(row, 4000, 3000, 0.5, multiple=32, most=most)
+    for most, count in ((1e6, 1), (96 * 512, 3)):
+        parts = near(row, 4000, 3000, 0.5, reach=32, multiple=32, most=most)
         assert len(parts) >= count
-        sides = [(part.span.right - part.span.left) * 0.5 * 128 for part in parts]
-        assert max(sides) <= most + 128
+        sides = [(part.span.right - part.span.left) * 0.5 * 96 for part in parts]
+        assert max(sides) <= most
 
 
 def test_no_boxes_no_parts() -> None:
-    assert near([], 1000, 700, 1.0, multiple=32, most=1e6) == []
+    assert near([], 1000, 700, 1.0, reach=32, multiple=32, most=1e6) == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from facefind.geometry import mirror_detection, shift_detection, turn, unturn_detection
-from facefind.inference.turned import quarter_turns, roll, shows_upright, votes, wanted_turns
+from facefind.inference.turned import asked, quarter_turns, roll, shows_upright, votes, wanted_turns
 from facefind.types import Box, Detection, FloatArray
 
 UPRIGHT: FloatArray = np.array([(30, 40), (70, 40), (50, 60), (35, 80), (65, 80)], np.float32)
@@ -83,3 +83,12 @@ def test_what_the_faces_ask_for(seen: list[Detection], wanted: int) -> None:
 def test_only_an_upright_face_shows_that_a_picture_is_upright() -> None:
     assert shows_upright([face(1, 0.9), face(0, 0.7)], 0.7)
     assert not shows_upright([face(1, 0.9), face(0, 0.6)], 0.7)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_the_best_faces_are_asked_where_they_are_in_the_turned_picture(turns: int) -> None:
+    seen = [face(-turns % 4, score / 10) for score in (3, 9, 5, 4, 8)]
+    found = asked(seen, turns, 100, 100)
+    assert [each.score for each in found] == [0.9, 0.8, 0.5, 0.4]
+    assert found[0].box == pytest.approx(face(0).box)
+    assert quarter_turns(found[0]) == 0

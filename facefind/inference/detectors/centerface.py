@@ -26,7 +26,14 @@ from facefind.inference.looks import planes
 from facefind.inference.options import option
 from facefind.inference.protocols import Model
 from facefind.inference.tiles import Part, Tile, cover, near
-from facefind.inference.turned import CLEAR, quarter_turns, shows_upright, votes, wanted_turns
+from facefind.inference.turned import (
+    CLEAR,
+    asked,
+    quarter_turns,
+    shows_upright,
+    votes,
+    wanted_turns,
+)
 from facefind.inference.views import Cut, Plan, View
 from facefind.types import Box, Detection, FloatArray, Image
 
@@ -59,8 +66,11 @@ _CLOSE_SIDE = 64
 # Faint hints that are looked at more closely in any photo, and for each face or doubtful one in it.
 _FAINT, _FAINT_EACH = 24, 4
 
-# Faces that are looked at turned before all of a large photo is.
-_ASKED = 4
+# Score from which what a part shows half is looked at as a whole.
+_STRAY = 0.2
+
+# How far a part reaches around a face that is alone, and at the most: a pixel more for each other.
+_REACH = (32, 48)
 
 # A closer look must enlarge at least this much more than the first to be worth its time.
 _CLOSER = 1.25
@@ -75,23 +85,17 @@ class CenterFaceSettings:
     """
 
     working_size: int = option(1024, 128, 4096, "long side in pixels that photos are scaled to")
-    close_up_size: int = option(
-        256, 0, 1024, "the same for a look from afar, for large faces; 0: none"
-    )
+    close_up_size: int = option(256, 0, 1024, "the same from afar, for large faces; 0: none")
     max_enlargement: float = option(2.0, 1.0, 16.0, "how far a small photo is scaled up")
     threshold: float = option(0.53, 0.1, 1.0, "score from which a face counts")
     doubt: float = option(0.35, 0.1, 1.0, "score from which a second opinion may lift one above it")
     nms: float = option(0.3, 0.0, 1.0, "overlap (IoU) from which two boxes are one face")
-    smallest_face: int = option(
-        60, 10, 1000, "side in the photo's pixels of a face that must be found"
-    )
+    smallest_face: int = option(60, 10, 1000, "pixels of the photo's smallest face to be found")
     far_size: int = option(
         640, 128, 4096, "long side of the first look at photos of twice the working size and more"
     )
     first_look: int = option(10, 4, 64, "pixels of such a face at the first look, at the least")
-    closer_look: int = option(
-        28, 0, 64, "the same for a closer look where small faces may be; 0: none"
-    )
+    closer_look: int = option(28, 0, 64, "the same where small faces may be, closer; 0: none")
     hint: float = option(0.1, 0.02, 1.0, "score from which a small face is looked at more closely")
     turns: int = option(1, 0, 1, "1: look at turned photos the right way up, too; 0: do not")
 
@@ -175,7 +179,7 @@ class CenterFaceDetector:
             turned = view.turned(turns)
             if view.plan.far:
                 # Before all of a large photo is looked at turned, those that ask for it are.
-                asking = self._again(turned, _most_certain(asking, by, turned))
+                asking = self._again(turned, asked(asking, by, *turned.size))
                 if not shows_upright(asking, self._settings.threshold):
                     continue
             sights[turns] = self._sight(turned)
@@ -276,8 +280,8 @@ class CenterFaceDetector:
         return found
 
     def _new(self, strays: Sequence[Detection], known: Sequence[Detection]) -> list[Detection]:
-        """Those beyond doubt that are not known."""
-        faces = [face for face in strays if face.score > self._settings.doubt]
+        """Those that are not known."""
+        faces = [face for face in strays if face.score > _STRAY]
         if not faces or not known:
             return faces
         overlap = iou_matrix([face.box for face in faces], [face.box for face in known])
@@ -288,7 +292,9 @@ class CenterFaceDetector:
     ) -> tuple[list[Detection], list[Detection]]:
         """As `_parts`, around faces or hints of such."""
         boxes = [face.box for face in faces]
-        parts = near(boxes, *view.size, factor, multiple=_MULTIPLE, most=_PART**2)
+        crowd = sum(face.score > self._settings.doubt for face in faces)
+        reach = min(_REACH[0] + crowd, _REACH[1])
+        parts = near(boxes, *view.size, factor, reach=reach, multiple=_MULTIPLE, most=_PART**2)
         return self._parts(view, factor, parts, mirrored)
 
     def _in_the_mirror(self, view: View, doubtful: Sequence[Detection]) -> list[Detection]:
@@ -354,12 +360,6 @@ def _plan(settings: CenterFaceSettings, long_side: int, scale: float) -> Plan:
 
 def _side(face: Detection) -> float:
     return max(face.box.w, face.box.h)
-
-
-def _most_certain(seen: Sequence[Detection], turns: int, turned: View) -> list[Detection]:
-    """The best few faces, in the picture after it was turned anticlockwise by quarter turns."""
-    best = sorted(seen, key=lambda face: -face.score)[:_ASKED]
-    return [unturn_detection(face, -turns % 4, *turned.size) for face in best]
 
 
 def decode(
