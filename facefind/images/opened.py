@@ -13,8 +13,8 @@ from facefind.types import Image, PhotoInfo
 
 _MEGA = 1_000_000
 
-MAX_DECODED = 50.0
-"""Megapixels that are given at the most; see `OpenedPhoto`."""
+MAX_DECODED = 48.0
+"""Megapixels that are given at the most: all that most cameras have, and 340 MB while decoded."""
 
 
 class OpenedPhoto:
@@ -146,7 +146,9 @@ class OpenedPhoto:
         info = replace(info, animated=loading.is_animated(self._format, image))
         image = colour.to_srgb(image)
         step = next(step for step in count(1) if self._fits(image.size, step))
-        return colour.to_array(image if step == 1 else image.reduce(step), orientation), info
+        if step > 1:
+            image = image.reduce(step)
+        return colour.to_array(image, orientation), info
 
     def _fits(self, size: tuple[int, int], step: int) -> bool:
         return math.prod(size) <= self._limits[1] * _MEGA * step**2

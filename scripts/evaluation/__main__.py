@@ -27,6 +27,7 @@ COMMANDS = (
     "size",
     "rotation",
     "quality",
+    "scaled",
     "recognition",
     "alignment",
     "simulated",
