@@ -158,8 +158,8 @@ class Eyes:
         with stages("decode"):
             photo = images.OpenedPhoto(data)
         width, height = photo.size
-        with self._gate.holding(width * height), stages("detect"):
-            return Searched(photo.info, self._finder.see(_TimedPixels(photo, stages)))
+        with self._gate.holding(width * height):
+            return Searched(photo.info, self._finder.see(_TimedPixels(photo, stages), stages))
 
     def _embed(self, seen: Sequence[Seen]) -> list[list[Face] | PhotoError]:
         try:

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Stages: TypeAlias = Callable[[str], AbstractContextManager[None]]
 """Gives the block of a stage by its name."""
@@ -20,6 +20,17 @@ def untimed(_stage: str) -> AbstractContextManager[None]:
     return _NOTHING
 
 
+class Spent(NamedTuple):
+    """Seconds that passed in a stage, and of these the processor's seconds of the thread itself."""
+
+    seconds: float = 0.0
+    cpu: float = 0.0
+
+    def plus(self, other: Spent, sign: int = 1) -> Spent:
+        """Both together, or the difference."""
+        return Spent(self.seconds + sign * other.seconds, self.cpu + sign * other.cpu)
+
+
 class StageTimer:
     """`Stages` that measures. A stage within another is taken out of that one's time.
 
@@ -27,7 +38,7 @@ class StageTimer:
     """
 
     def __init__(self) -> None:
-        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._spent: defaultdict[str, Spent] = defaultdict(Spent)
         self._adding = threading.Lock()
         self._local = threading.local()
 
@@ -36,20 +47,24 @@ class StageTimer:
         return self._timed(stage)
 
     @property
-    def seconds(self) -> dict[str, float]:
+    def spent(self) -> dict[str, Spent]:
         """By stage, so far."""
         with self._adding:
-            return dict(self._seconds)
+            return dict(self._spent)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
-        outside = getattr(self._local, "within", 0.0)
-        self._local.within = 0.0
-        started = time.perf_counter()
+        outside: Spent = getattr(self._local, "within", Spent())
+        self._local.within = Spent()
+        started = _now()
         try:
             yield
         finally:
-            spent = time.perf_counter() - started
+            spent = _now().plus(started, -1)
             with self._adding:
-                self._seconds[stage] += spent - self._local.within
-            self._local.within = outside + spent
+                self._spent[stage] = self._spent[stage].plus(spent.plus(self._local.within, -1))
+            self._local.within = outside.plus(spent)
+
+
+def _now() -> Spent:
+    return Spent(time.perf_counter(), time.thread_time())

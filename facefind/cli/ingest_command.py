@@ -126,7 +126,7 @@ class _Run:
             return None
         wall = time.perf_counter() - self._started
         workers = self._app.settings.workers
-        return Ledger(self._timer.seconds, wall, workers, report.new, report.new_faces)
+        return Ledger(self._timer.spent, wall, workers, report.new, report.new_faces)
 
 
 def _refuse_nothing(found: Walked, event: Event | None, paths: Sequence[Path]) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from facefind.stages import Spent
+
 FOR_FACES = ("align", "embed")
 """Stages whose work is one for each face."""
 
@@ -20,13 +22,13 @@ class Ledger:
     """Where the time of a run went.
 
     Attributes:
-        seconds: Busy, by stage of `STAGES`, over all threads.
+        spent: By stage of `STAGES`, over all threads.
         wall: Seconds that the run took.
         threads: Photos looked at at once.
         photos, faces: How many were looked at and found.
     """
 
-    seconds: Mapping[str, float]
+    spent: Mapping[str, Spent]
     wall: float
     threads: int
     photos: int
@@ -35,25 +37,25 @@ class Ledger:
     @property
     def waiting(self) -> float:
         """Seconds of all threads in which nothing was done."""
-        return max(self.wall * self.threads - sum(self.seconds.values()), 0.0)
+        busy = sum(spent.seconds for spent in self.spent.values())
+        return max(self.wall * self.threads - busy, 0.0)
 
     def as_json(self) -> dict[str, Any]:
         """Seconds, shares of all threads' time, and milliseconds for each photo and face."""
-        rows = {
-            **{stage: self.seconds.get(stage, 0.0) for stage in STAGES},
-            "waiting": self.waiting,
-        }
+        rows = {stage: self.spent.get(stage, Spent()) for stage in STAGES}
+        rows["waiting"] = Spent(self.waiting, 0.0)
         return {
             "wall_seconds": round(self.wall, 3),
             "threads": self.threads,
             "photos": self.photos,
             "faces": self.faces,
-            "stages": {stage: self._row(seconds) for stage, seconds in rows.items()},
+            "stages": {stage: self._row(*spent) for stage, spent in rows.items()},
         }
 
-    def _row(self, seconds: float) -> dict[str, float | None]:
+    def _row(self, seconds: float, cpu: float) -> dict[str, float | None]:
         return {
             "seconds": round(seconds, 3),
+            "cpu_seconds": round(cpu, 3),
             "share": round(seconds / (self.wall * self.threads), 4) if self.wall else None,
             "ms_per_photo": round(1000 * seconds / self.photos, 2) if self.photos else None,
             "ms_per_face": round(1000 * seconds / self.faces, 2) if self.faces else None,
@@ -66,12 +68,13 @@ def print_ledger(ledger: Ledger) -> None:
     lines = [
         f"{ledger.wall:.1f} s with {ledger.threads} at once: {ledger.photos} photos, "
         f"{ledger.faces} faces",
-        f"{'stage':<8} {'seconds':>9} {'share':>7} {'ms/photo':>9} {'ms/face':>8}",
+        f"{'stage':<8} {'seconds':>9} {'CPU s':>8} {'share':>7} {'ms/photo':>9} {'ms/face':>8}",
     ]
     for stage, row in values["stages"].items():
         share = "" if row["share"] is None else f"{100 * row['share']:.1f} %"
         photo = "" if row["ms_per_photo"] is None else f"{row['ms_per_photo']:.1f}"
         face = row["ms_per_face"] if stage in FOR_FACES else None
         each = "" if face is None else f"{face:.1f}"
-        lines.append(f"{stage:<8} {row['seconds']:>9.2f} {share:>7} {photo:>9} {each:>8}".rstrip())
+        times = f"{row['seconds']:>9.2f} {row['cpu_seconds']:>8.2f}"
+        lines.append(f"{stage:<8} {times} {share:>7} {photo:>9} {each:>8}".rstrip())
     click.echo("\n".join(lines), err=True)

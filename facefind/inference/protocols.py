@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
+from facefind.stages import Stages, untimed
 from facefind.types import Detection, Embeddings, Face, FloatArray, Image, Quality
 
 
@@ -113,8 +114,11 @@ class Seen(NamedTuple):
 class BatchFinder(Protocol):
     """Finds faces in two steps, so that the second can take many photos at once."""
 
-    def see(self, photo: PhotoPixels) -> Seen:
+    def see(self, photo: PhotoPixels, stages: Stages = untimed) -> Seen:
         """The faces of a photo, best first; any thread may ask.
+
+        Args:
+            stages: Measures "detect" and "align".
 
         Raises:
             PhotoError: The photo is damaged.

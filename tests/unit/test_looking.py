@@ -1,0 +1,209 @@
+"""Photos looked at in threads: nothing but the time depends on how many there are."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from facefind.cli import output
+from facefind.cli.ledger import Ledger, print_ledger
+from facefind.errors import InferenceError
+from facefind.inference.protocols import PhotoPixels, Seen
+from facefind.ingest import IngestReport, find_photos, ingest
+from facefind.looking import Pace
+from facefind.stages import Spent, Stages, StageTimer, untimed
+from facefind.types import Event, Face
+from tests.fakes import BLUE, GREEN, RED, ColourFinder, MemoryStore, write_photo
+
+EVENT = Event(1, "party", "dlib", "f00d", {})
+
+
+class SlowFinder(ColourFinder):
+    """Takes the longer the narrower the photo is; of photos 99 wide no face can be embedded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most_at_once = 0
+        self._at_once: list[object] = []
+
+    def see(self, photo: PhotoPixels, stages: Stages = untimed) -> Seen:
+        self._at_once.append(photo)
+        self.most_at_once = max(self.most_at_once, len(self._at_once))
+        time.sleep(max(0.0, (200 - photo.size[0]) / 10_000))
+        self._at_once.remove(photo)
+        seen = super().see(photo)
+        return seen._replace(chips=[*seen.chips]) if photo.size[0] != 99 else Seen([], [self])  # type: ignore[list-item]
+
+    def recognise(self, seen: Sequence[Seen]) -> list[list[Face]]:
+        if any(self in one.chips for one in seen):
+            raise InferenceError("no such face")
+        return super().recognise(seen)
+
+
+@pytest.fixture
+def party(tmp_path: Path) -> Path:
+    """Twenty photos of unlike sizes; copies of some, one broken, one whose faces are refused."""
+    folder = tmp_path / "party"
+    for number in range(20):
+        size = (90 + 7 * (number * 5 % 13), 60 + number)
+        write_photo(folder / f"{number:02}.png", *(RED, GREEN, BLUE)[: number % 4], size=size)
+    for number in (0, 3, 19):
+        copied = (folder / f"{number:02}.png").read_bytes()
+        (folder / f"{number:02}b.png").write_bytes(copied)
+        (folder / f"z{number}.png").write_bytes(copied)
+    (folder / "05broken.jpg").write_bytes(b"not a picture")
+    write_photo(folder / "07refused.png", RED, size=(99, 60))
+    return folder
+
+
+def run(
+    folder: Path, pace: Pace, finder: ColourFinder | None = None
+) -> tuple[IngestReport, MemoryStore]:
+    store = MemoryStore()
+    report = ingest(
+        find_photos([folder]), event=EVENT, store=store, finder=finder or SlowFinder(), pace=pace
+    )
+    return report, store
+
+
+def stored(store: MemoryStore) -> list[object]:
+    """Everything in the order in which it was stored."""
+    contents = [
+        (key, content.state, content.info, [(f.detection.box, *f.embedding) for f in content.faces])
+        for key, content in store.contents.items()
+    ]
+    return [contents, list(store.files.items())]
+
+
+@pytest.mark.parametrize("pace", [Pace(2), Pace(4, batch=1), Pace(7, batch=100)])
+def test_what_is_stored_and_its_order_do_not_depend_on_the_threads(party: Path, pace: Pace) -> None:
+    report, store = run(party, Pace(1, batch=1))
+    finder = SlowFinder()
+    other, other_store = run(party, pace, finder)
+    assert stored(other_store) == stored(store)
+    assert (other.photos, other.faces, other.new, other.skipped, other.failed) == (
+        report.photos, report.faces, report.new, report.skipped, report.failed,
+    )  # fmt: skip
+    assert (report.new, report.skipped, report.new_faces) == (20, 6, 30)
+    assert [failed.path.name for failed in report.failed] == ["05broken.jpg", "07refused.png"]
+    assert 1 < finder.most_at_once <= pace.threads
+
+
+def test_a_content_is_searched_once_though_its_copies_are_met_at_once(tmp_path: Path) -> None:
+    for name in "abcdef":
+        write_photo(tmp_path / f"{name}.png", RED, size=(150, 60))
+    finder = SlowFinder()
+    report, store = run(tmp_path, Pace(6, batch=1), finder)
+    assert (finder.seen, report.new, report.skipped) == (1, 1, 5)
+    assert len(store.files) == 6
+
+
+def test_a_copy_whose_original_was_forgotten_meanwhile_is_looked_at(tmp_path: Path) -> None:
+    write_photo(tmp_path / "a.png", RED)
+    _, store = run(tmp_path, Pace())
+    forgotten = dict(store.contents)
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes())
+
+    answers = [set(forgotten)]
+
+    class Forgetful(MemoryStore):
+        def searched_contents(self, event_id: int) -> set[str]:
+            return answers.pop() if answers else super().searched_contents(event_id)
+
+    late = Forgetful()
+    report = ingest(find_photos([tmp_path]), event=EVENT, store=late, finder=ColourFinder())
+    assert (report.new, report.skipped, report.failed) == (1, 1, ())
+    assert set(late.files) == {os.fsencode(tmp_path / name) for name in ("a.png", "b.png")}
+
+
+# Where the time goes
+
+
+def test_a_stage_within_another_is_taken_out_of_its_time() -> None:
+    timer = StageTimer()
+    with timer("outer"):
+        time.sleep(0.02)
+        with timer("inner"):
+            time.sleep(0.05)
+    assert 0.02 <= timer.spent["outer"].seconds < timer.spent["inner"].seconds
+    assert timer.spent["inner"].seconds >= 0.05
+
+
+def test_stages_of_several_threads_add_up() -> None:
+    timer = StageTimer()
+
+    def sleep() -> None:
+        with timer("sleep"):
+            time.sleep(0.02)
+
+    threads = [threading.Thread(target=sleep) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert timer.spent["sleep"].seconds >= 0.1
+    assert timer.spent["sleep"].cpu < 0.1
+
+
+def test_an_ingest_is_measured(party: Path) -> None:
+    timer = StageTimer()
+    run(party, Pace(2, stages=timer))
+    assert {"walk", "read", "decode", "embed", "store"} <= timer.spent.keys()
+
+
+def test_the_ledger(capsys: pytest.CaptureFixture[str]) -> None:
+    spent = {"detect": Spent(10, 9), "embed": Spent(4, 4), "group": Spent(1, 1)}
+    ledger = Ledger(spent, wall=10, threads=2, photos=20, faces=40)
+    values = ledger.as_json()
+    assert values["stages"]["detect"] == {
+        "seconds": 10, "cpu_seconds": 9, "share": 0.5, "ms_per_photo": 500, "ms_per_face": 250
+    }  # fmt: skip
+    assert values["stages"]["waiting"]["seconds"] == 5
+    assert values["stages"]["read"]["seconds"] == 0
+    print_ledger(ledger)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "10.0 s with 2 at once: 20 photos, 40 faces"
+    assert [line.split() for line in lines if line.startswith("embed")] == [
+        ["embed", "4.00", "4.00", "20.0", "%", "200.0", "100.0"]
+    ]
+
+
+def test_a_ledger_of_nothing_has_no_averages() -> None:
+    row = Ledger({}, wall=1, threads=2, photos=0, faces=0).as_json()["stages"]["detect"]
+    assert (row["ms_per_photo"], row["ms_per_face"]) == (None, None)
+
+
+# Progress
+
+
+def test_plain_lines_tell_the_rate_and_what_is_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 4.0, 10.0, 15.0, 21.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    with output.counter("ingest", quiet=False)(1000) as advance:
+        for photos in (10, 40, 10, 45):
+            advance(photos)
+    assert capsys.readouterr().err == (
+        "ingest: 50 of 1000 photos, 5.0 a second, 3 min left\n"
+        "ingest: 105 of 1000 photos, 5.0 a second, 3 min left\n"
+    )
+
+
+def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with output.counter("ingest", quiet=True)(2) as advance:
+        advance(2)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (5340, "89 min"),
+                          (5400, "1 h 30 min"), (11100, "3 h 05 min")],
+)  # fmt: skip
+def test_durations(seconds: float, text: str) -> None:
+    assert output.duration(seconds) == text
