@@ -81,12 +81,16 @@ class App:
             logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
     @contextmanager
-    def store(self) -> Iterator[Repository]:
-        """The database, started, connected and migrated."""
+    def store(self, prepare: Callable[[], object] | None = None) -> Iterator[Repository]:
+        """The database, started, connected and migrated.
+
+        Args:
+            prepare: Called in a thread while the server starts; see `open_store`.
+        """
         from facefind.store.opening import open_store
 
         settings = self.settings
-        with open_store(settings.home, settings.database_url) as repository:
+        with open_store(settings.home, settings.database_url, prepare) as repository:
             yield repository
 
     def pipeline(
@@ -198,7 +202,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
         if asked:
             raise KeyboardInterrupt
         asked = True
-        click.echo("\nFinishing the photo at hand; Ctrl-C again stops at once.", err=True)
+        click.echo("\nFinishing the photos at hand; Ctrl-C again stops at once.", err=True)
 
     before = signal.signal(signal.SIGINT, ask)
     try:

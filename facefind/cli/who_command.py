@@ -206,10 +206,18 @@ def find(app: App, questions: Sequence[Question], wanted: Options) -> Found:
     Raises:
         UsageError: No such event or person, or events that cannot be compared.
     """
-    with app.store() as store:
-        if all(isinstance(question, str) for question in questions):
+    if all(isinstance(question, str) for question in questions):
+        with app.store() as store:
             return _find_known(store, [str(question) for question in questions], wanted)
+    with app.store(_load_what_portraits_need) as store:
         return _find_portraits(app, store, questions, wanted)
+
+
+def _load_what_portraits_need() -> None:
+    from facefind import binding, portraits, recognising  # noqa: F401
+    from facefind.inference.session import check_runtime
+
+    check_runtime()
 
 
 def _find_known(store: Repository, names: Sequence[str], wanted: Options) -> Found:

@@ -8,7 +8,6 @@ that want the same file at once wait for each other.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import http.client
 import os
 import time
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeAlias
 
 from facefind.errors import WeightsError
+from facefind.inference.digest import file_sha256
 
 Progress: TypeAlias = Callable[[int, "int | None"], None]
 """Takes the bytes that have come so far and the file's size, None where the server hides it."""
@@ -130,22 +130,6 @@ def only_one(wanted: Wanted) -> Iterator[None]:
     with stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
-
-
-def file_sha256(path: Path) -> str:
-    """The file's sha256 in hex.
-
-    Raises:
-        WeightsError: It cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror}.") from error
-    return digest.hexdigest()
 
 
 def _attempts(wanted: Wanted, progress: Progress, patience: Patience) -> str:

@@ -16,23 +16,21 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from facefind.errors import WeightsError
 from facefind.inference import archives, licences
-from facefind.inference.download import (
-    Patience,
-    Progress,
-    Wanted,
-    download,
-    file_sha256,
-    only_one,
-)
+from facefind.inference.digest import file_sha256
 from facefind.inference.weight_records import Archive, WeightRecord, parse
 from facefind.resources import resource_dir
 from facefind.types import FileStamp
+
+if TYPE_CHECKING:
+    # HTTP and TLS take long to load, and most runs download nothing.
+    from facefind.inference.download import Patience, Progress, Wanted
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -47,8 +45,14 @@ HUB = "https://huggingface.co"
 def records() -> dict[str, WeightRecord]:
     """Every known weight file, by name, in alphabetical order."""
     paths = sorted(resource_dir("models").glob("*.toml"))
-    parsed = [parse(tomllib.loads(path.read_text("utf-8"))) for path in paths]
+    parsed = [_parsed(path.read_text("utf-8")) for path in paths]
     return {record.name: record for record in parsed}
+
+
+@cache
+def _parsed(text: str) -> WeightRecord:
+    """The record that a file's text holds."""
+    return parse(tomllib.loads(text))
 
 
 def chosen(name: str) -> list[WeightRecord]:
@@ -98,6 +102,8 @@ def locate(name: str, models_dir: Path) -> Path:
     target = _target(record, models_dir)
     state = weight_state(record, models_dir)
     if state == "missing" and record.archive and (models_dir / record.archive.file).is_file():
+        from facefind.inference.download import only_one
+
         # Beside a pull, which removes the archive when all of it is taken out.
         with only_one(_wanted(record, models_dir)):
             _unpack(record, models_dir)
@@ -139,6 +145,8 @@ def pull(
         WeightsError: No weights of that name, their licence's terms have not been accepted, or they
             cannot be downloaded; the message gives the URL and the path to put the file at by hand.
     """
+    from facefind.inference.download import Patience, download, only_one
+
     record = _known(name)
     if record.source == "bundled":
         return locate(name, models_dir)
@@ -177,6 +185,8 @@ def fingerprint(names: Sequence[str], models_dir: Path) -> str:
 
 def _wanted(record: WeightRecord, models_dir: Path) -> Wanted:
     """What to download for a record: the file itself, or the archive that it is in."""
+    from facefind.inference.download import Wanted
+
     target = _target(record, models_dir)
     hint = _pull_hint(record, target) + _trust_hint(record, target)
     url, archive = _mirrored(record.url), record.archive

@@ -84,6 +84,7 @@ class Cluster:
             try:
                 if try_alone(lock):
                     if launched:
+                        self._check_version()
                         raise self._failure("The embedded database stopped while starting")
                     self._launch(lock)
                     launched = True
@@ -135,7 +136,6 @@ class Cluster:
         try:
             if not self.data.exists():
                 self._create(account, lock)
-            self._check_version()
             sockets = socket_folder(self.data, account)
             for stale in (self.data / "postmaster.pid", sockets / f"{SOCKET_NAME}.lock"):
                 stale.unlink(missing_ok=True)
@@ -166,6 +166,11 @@ class Cluster:
         _sync(self.folder)
 
     def _check_version(self) -> None:
+        """Says so if that is why the server did not start.
+
+        Raises:
+            SchemaError: Another major version of PostgreSQL made the data.
+        """
         made_by = (self.data / "PG_VERSION").read_text().strip()
         answer = run_tool([self.binaries / "postgres", "--version"], environment())
         if answer.returncode != 0:

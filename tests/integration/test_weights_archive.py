@@ -209,7 +209,7 @@ def test_weights_are_waited_for_while_a_pull_takes_them_out_and_removes_the_arch
                 asked.set()
                 return only_one(wanted)
 
-            monkeypatch.setattr(weights, "only_one", asking)
+            monkeypatch.setattr(download, "only_one", asking)
             located = pool.submit(weights.locate, "finder", place.models_dir)
             assert asked.wait(10)
             place.put("finder.onnx", FINDER)

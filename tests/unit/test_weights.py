@@ -13,7 +13,7 @@ import pytest
 
 from facefind.errors import WeightsError
 from facefind.inference import weights
-from facefind.inference.download import file_sha256
+from facefind.inference.digest import file_sha256
 from facefind.inference.weight_records import OutputSpec
 
 BUNDLED = b"converted weights"

@@ -113,7 +113,7 @@ def who(
     tmp_path: Path,
 ) -> Callable[..., Result]:
     @contextmanager
-    def opened(self: App) -> Iterator[Store]:
+    def opened(self: App, *_: object) -> Iterator[Store]:
         yield store
 
     def pipeline(self: App, name: str, values: object) -> Any:

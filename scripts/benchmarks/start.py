@@ -1,0 +1,143 @@
+"""How long commands take from their start to their end where there is next to nothing to do.
+
+`--help`, `status`, and `who` with a portrait in an event of two photos; with everything stopped, so
+that the database starts and stops too, and with the database running. Beside them Python alone, a
+program that loads the same libraries, and the server alone: started, connected to and stopped by
+facefind's own code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from scripts.benchmarks import figures as arithmetic
+from scripts.benchmarks.figures import shown, spread, table
+from scripts.benchmarks.running import REPO
+from scripts.sample_event import build_sample_event
+
+TITLE = "Start"
+
+
+TITLES = {
+    "python": "`python -c pass`",
+    "libraries": "`python -c 'import cv2, numpy, onnxruntime'`",
+    "server": "PostgreSQL alone: start, connect, stop",
+    "help": "`facefind --help`",
+    "status_running": "`facefind status`, database running",
+    "status_stopped": "`facefind status`, everything stopped",
+    "who_running": "`facefind who PORTRAIT`, database running",
+    "who_stopped": "`facefind who PORTRAIT`, everything stopped",
+}
+
+LIMITS = {"help": 0.3, "status_stopped": 0.6, "who_running": 0.8, "who_stopped": 1.5}
+"""Seconds that are aimed at on two idle cores; shown, and never checked: see ``bench.toml``."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """No options of its own."""
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Seconds, and CPU seconds of each command and of what it starts, by turns."""
+    with tempfile.TemporaryDirectory(prefix="facefind-") as name:
+        folder = Path(name)
+        taken = _taken(folder, arguments.runs)
+    seconds = {name: spread([wall for wall, _ in each]) for name, each in taken.items()}
+    busy = {name: spread([cpu for _, cpu in each]) for name, each in taken.items()}
+    return {"seconds": seconds, "cpu_seconds": busy, "ratios": _ratios(seconds)}
+
+
+def _taken(folder: Path, runs: int) -> dict[str, list[tuple[float, float]]]:
+    """(seconds, CPU seconds) of each run."""
+    from facefind.store.embedded import embedded_server
+
+    event, home = folder / "event", folder / "home"
+    event.mkdir()
+    build_sample_event(event)
+    portrait = next((event / "portraits").glob("*.jpg"))
+    photos = sorted((event / "photos").glob("*.jpg"))[:2]
+    run = _facefind(home)
+    run("ingest", *photos)
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in TITLES}
+    for _ in range(runs):
+        taken["python"].append(_timed([sys.executable, "-c", "pass"]))
+        libraries = "import cv2, numpy, onnxruntime"
+        taken["libraries"].append(_timed([sys.executable, "-c", libraries]))
+        taken["server"].append(_server_alone(home))
+        taken["help"].append(run("--help"))
+        taken["status_stopped"].append(run("status"))
+        taken["who_stopped"].append(run("who", portrait))
+        with embedded_server(home):
+            taken["status_running"].append(run("status"))
+            taken["who_running"].append(run("who", portrait))
+    return taken
+
+
+def _facefind(home: Path) -> Callable[..., tuple[float, float]]:
+    def run(*arguments: object) -> tuple[float, float]:
+        command = [sys.executable, "-m", "facefind", "--home", str(home), *map(str, arguments)]
+        return _timed(command)
+
+    return run
+
+
+def _timed(command: Sequence[str]) -> tuple[float, float]:
+    """Seconds until a program ends; its CPU seconds, with those of programs that it waited for."""
+    start, before = time.perf_counter(), os.times()
+    subprocess.run(command, cwd=REPO, stdout=subprocess.DEVNULL, check=True)
+    seconds, after = time.perf_counter() - start, os.times()
+    own = after.children_user - before.children_user
+    return seconds, own + after.children_system - before.children_system
+
+
+def _server_alone(home: Path) -> tuple[float, float]:
+    """The server of ``home``, started as facefind starts it, without the rest of facefind."""
+    import psycopg2
+
+    from facefind.store.embedded import embedded_server
+
+    start, before = time.perf_counter(), os.times()
+    with embedded_server(home) as url, closing(psycopg2.connect(url)) as connection:
+        connection.cursor().execute("SELECT 1")
+    after = os.times()
+    return time.perf_counter() - start, sum(after[:4]) - sum(before[:4])
+
+
+def _ratios(seconds: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Each command over what it cannot do without."""
+    middle = {name: figure["median"] for name, figure in seconds.items()}
+    started = middle["libraries"] + middle["server"]
+    return {
+        "help_over_python": middle["help"] / middle["python"],
+        "status_over_server": middle["status_stopped"] / middle["server"],
+        "who_running_over_libraries": middle["who_running"] / middle["libraries"],
+        "who_stopped_over_libraries_and_server": middle["who_stopped"] / started,
+    }
+
+
+def over_limits(figures: dict[str, Any]) -> list[str]:
+    """Ratios beyond their limits."""
+    return arithmetic.over_limits("start", figures)
+
+
+def render(figures: dict[str, Any]) -> str:
+    """A row for each command."""
+    rows = [
+        [
+            title,
+            shown(figures["seconds"][name]),
+            shown(figures["cpu_seconds"][name]),
+            LIMITS.get(name, ""),
+        ]
+        for name, title in TITLES.items()
+    ]
+    return table(["", "seconds", "CPU seconds", "aim, s"], rows)
