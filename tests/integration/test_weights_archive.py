@@ -19,7 +19,7 @@ import pytest
 
 from facefind.cli.main import run
 from facefind.errors import WeightsError
-from facefind.inference import archives, weights
+from facefind.inference import archives, download, weights
 from facefind.inference.download import Wanted, only_one
 from tests.weights_server import HURRIED, Script, served
 
