@@ -180,22 +180,6 @@ class CheckedDetector:
         return sorted(found, key=lambda face: (-face.score, face.box.y, face.box.x))
 
 
-class WholePicture:
-    """A picture in memory, as `facefind.inference.protocols.PhotoPixels`."""
-
-    def __init__(self, image: Image) -> None:
-        self._image = image
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height."""
-        return self._image.shape[1], self._image.shape[0]
-
-    def at(self, _scale: float) -> Image:
-        """The picture as it is."""
-        return self._image
-
-
 class Pipeline:
     """Finds faces in pictures and embeds them.
 
@@ -224,7 +208,7 @@ class Pipeline:
         Raises:
             InferenceError: The picture cannot be processed.
         """
-        (faces,) = self.recognise([self.see(WholePicture(image))])
+        (faces,) = self.recognise([self.see(scaled.WholePicture(image))])
         return faces
 
     def see(self, photo: PhotoPixels, stages: Stages = untimed) -> Seen:

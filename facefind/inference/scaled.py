@@ -18,6 +18,22 @@ From there on, pairs of photos are told apart as well but for half a percent of 
 Cut = Callable[[Image, Sequence[Detection]], list[Image]]
 
 
+class WholePicture:
+    """A picture in memory, as `facefind.inference.protocols.PhotoPixels`."""
+
+    def __init__(self, image: Image) -> None:
+        self._image = image
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self._image.shape[1], self._image.shape[0]
+
+    def at(self, _scale: float) -> Image:
+        """The picture as it is."""
+        return self._image
+
+
 def image_scale(photo: PhotoPixels, image: Image) -> float:
     """Pixels of a picture of the photo per pixel of its own."""
     longer: int = max(image.shape[:2])
