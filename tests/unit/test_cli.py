@@ -19,6 +19,7 @@ from facefind.cli.main import COMMANDS
 from facefind.cli.output import plural, progress, shown
 from facefind.errors import InferenceError, StoreError
 from facefind.ingest import IngestReport
+from facefind.types import Event
 from tests.command import Result, call_facefind
 from tests.fakes import RED, write_photo
 
@@ -163,6 +164,30 @@ def test_a_command_to_copy_is_quoted_for_the_shell(tmp_path: Path) -> None:
     again = ingest_command._again(report, [tmp_path / "a b"], retry_failed=True)
     expected = ["facefind", "ingest", str(tmp_path / "a b"), "--event", "O'Brien's $x"]
     assert shlex.split(again) == [*expected, "--retry-failed"]
+
+
+def test_fast_and_another_pipeline_contradict_each_other(
+    cli: Callable[..., Result], tmp_path: Path
+) -> None:
+    refused = cli("ingest", str(tmp_path), "--fast", "--pipeline", "clip")
+    assert refused.code == 2
+    assert "--fast means --pipeline dlib-fast" in refused.err
+
+
+def test_fast_is_a_pipeline_and_refused_where_the_event_has_another(
+    cli: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = Event(1, "party", "dlib", "f00d", {})
+
+    @contextmanager
+    def one_event(self: App) -> Iterator[Any]:
+        yield SimpleNamespace(event=lambda _: event)
+
+    monkeypatch.setattr(App, "store", one_event)
+    photo = write_photo(tmp_path / "a.png", RED)
+    refused = cli("ingest", str(photo), "--event", "party", "--fast")
+    assert refused.code == 2
+    assert "was ingested with pipeline dlib, not dlib-fast" in refused.err
 
 
 def test_faces_never_writes_over_the_photo(
