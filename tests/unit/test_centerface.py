@@ -119,14 +119,14 @@ def test_detect_feeds_rgb_unscaled_and_pads_right_and_below_with_black() -> None
 @pytest.mark.parametrize(
     ("height", "width", "inputs"),
     [
-        (8, 20_000, [(32, 3360)]),
-        (20_000, 8, [(3360, 32)]),
+        (8, 20_000, 2 * [(32, 3360)]),
+        (20_000, 8, 2 * [(3360, 32)]),
         (1, 1, [(32, 32)]),
         (3, 2, [(32, 32)]),
         (1365, 2047, [(704, 1024), (192, 256)]),
-        (1365, 2048, [(448, 640)]),
-        (3000, 4000, [(512, 672)]),
-        (4000, 6000, [(672, 1024)]),
+        (1365, 2048, 2 * [(448, 640)]),
+        (3000, 4000, 2 * [(512, 672)]),
+        (4000, 6000, 2 * [(672, 1024)]),
         (512, 512, [(1024, 1024), (256, 256)]),
         (128, 128, [(256, 256)]),
     ],
@@ -284,7 +284,8 @@ def test_photos_are_looked_at_once_where_closer_looks_are_switched_off() -> None
 
 def test_a_hint_of_a_large_face_asks_for_a_look_from_afar() -> None:
     network = Scripted(hint(heat=0.12, side=101))
-    CenterFaceDetector(network, CenterFaceSettings()).detect(np.zeros(LARGE, np.uint8))
+    detector = CenterFaceDetector(network, CenterFaceSettings(turns=0))
+    detector.detect(np.zeros(LARGE, np.uint8))
     assert [blob.shape[2:] for blob in network.blobs] == [(672, 1024), (192, 256)]
 
 
@@ -294,7 +295,8 @@ def test_faint_hints_are_looked_at_as_far_as_their_number_is_bounded() -> None:
         row, column = 10 + 16 * (number // 10), 10 + 24 * (number % 10)
         first.put(row, column, 0.11 + number / 1000, 10, 10)
     network = Scripted(first)
-    CenterFaceDetector(network, CenterFaceSettings()).detect(np.zeros(LARGE, np.uint8))
+    detector = CenterFaceDetector(network, CenterFaceSettings(turns=0))
+    detector.detect(np.zeros(LARGE, np.uint8))
     assert len(network.blobs) == 1 + 24
 
 
@@ -323,6 +325,16 @@ def test_a_large_photo_is_turned_when_they_do() -> None:
     (face,) = CenterFaceDetector(network, settings_at_half()).detect(np.zeros(LARGE, np.uint8))
     assert [blob.shape[2:] for blob in network.blobs] == [(672, 1024), (160, 160), (1024, 672)]
     assert face.score == pytest.approx(0.9)
+
+
+def test_a_large_photo_without_a_face_is_looked_at_upside_down_too() -> None:
+    upright = hint(heat=0.8, side=40)
+    network = Scripted(None, upright, upright)
+    (face,) = CenterFaceDetector(network, settings_at_half()).detect(np.zeros(LARGE, np.uint8))
+    assert face.landmarks is not None
+    left_eye, _, _, left_corner, _ = face.landmarks
+    assert left_eye[1] > left_corner[1]
+    assert [blob.shape[2:] for blob in network.blobs] == 3 * [(672, 1024)]
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,7 @@ def test_resolved_settings_are_complete_typed_and_in_order() -> None:
         "detector.doubt",
         "detector.nms",
         "detector.smallest_face",
+        "detector.far_size",
         "detector.first_look",
         "detector.closer_look",
         "detector.hint",

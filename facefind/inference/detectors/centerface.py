@@ -16,12 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from facefind.geometry import (
-    iou_matrix,
-    mirror_detection,
-    nms,
-    unturn_detection,
-)
+from facefind.geometry import iou_matrix, mirror_detection, nms, unturn_detection
 from facefind.inference.looks import planes
 from facefind.inference.options import option
 from facefind.inference.protocols import Model
@@ -170,6 +165,12 @@ class CenterFaceDetector:
             sights: What was seen at each number of turns, none yet but 0; those tried are added.
         """
         asking, turns, tried = self._telling(sights[0]), 0, {0}
+        faces = any(face.score > self._settings.doubt for face in sights[0].faces)
+        if self._settings.turns and view.plan.far and not faces:
+            # Small faces that stand on their heads leave no trace in a look from far.
+            inverted, tried = view.turned(2), {0, 2}
+            if shows_upright(self._first_look(inverted), self._settings.doubt):
+                sights[2] = self._sight(inverted)
         while self._settings.turns:
             by = wanted_turns(asking)
             turns = (turns + by) % 4
