@@ -31,6 +31,7 @@ COMMANDS = (
     "model",
     "who",
     "search",
+    "start",
     "group",
     "group_stored",
 )

@@ -31,23 +31,30 @@ TOGETHER = 4
 
 
 @dataclass(slots=True)
-class Counted:
-    """A network that notes how much it was shown.
+class Shown:
+    """What a network was shown: pixels, and the CPU seconds that it took for them."""
 
-    Attributes:
-        shown: By network: runs, and pixels or chips of all runs.
-    """
+    pixels: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Counted:
+    """A network that notes in `shown`, under its name, how much it was shown."""
 
     model: Model
     name: str
-    shown: dict[str, list[int]]
+    shown: dict[str, Shown]
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """As the network."""
         given = next(iter(feeds.values()))
-        self.shown[self.name][0] += 1
-        self.shown[self.name][1] += len(given) * (given.shape[-1] * given.shape[-2])
-        return self.model.run(feeds)
+        start = time.thread_time()
+        answer = self.model.run(feeds)
+        noted = self.shown[self.name]
+        noted.seconds += time.thread_time() - start
+        noted.pixels += len(given) * given.shape[-1] * given.shape[-2]
+        return answer
 
 
 def models_dir() -> Path:
@@ -61,10 +68,10 @@ def open_model(record: str) -> Model:
     return Forest(path) if path.suffix == ".npz" else Session(path, 1)
 
 
-def pipeline(name: str = "dlib") -> tuple[Pipeline, dict[str, list[int]]]:
+def pipeline(name: str = "dlib") -> tuple[Pipeline, dict[str, Shown]]:
     """A pipeline whose networks have one thread each, and what they are shown from now on."""
     spec = PIPELINES[name]
-    shown: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    shown: dict[str, Shown] = defaultdict(Shown)
     models = {record: Counted(open_model(record), record, shown) for record in spec.weights}
     model = models.__getitem__
     parts = Parts(
@@ -76,10 +83,10 @@ def pipeline(name: str = "dlib") -> tuple[Pipeline, dict[str, list[int]]]:
     return Pipeline(spec, parts, resolve_settings(name, {}), ""), shown
 
 
-def detector(name: str) -> tuple[CheckedDetector, dict[str, list[int]]]:
+def detector(name: str) -> tuple[CheckedDetector, dict[str, Shown]]:
     """A pipeline's detector alone, and what its networks are shown from now on."""
     spec = PIPELINES[name]
-    shown: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    shown: dict[str, Shown] = defaultdict(Shown)
     made = spec.detector(
         resolve(spec.settings, {}, "detector."),
         lambda record: Counted(open_model(record), record, shown),

@@ -76,7 +76,7 @@ def own(photos: Sequence[str], name: str) -> dict[str, Any]:
         faces = finder.detect(picture, picture.shape[1] / opened.size[0])
         each.append(1000 * (time.process_time() - start))
         found += len(faces)
-    pixels = sum(pixels for _, pixels in shown_.values())
+    pixels = sum(network.pixels for network in shown_.values())
     return {
         "seconds": sum(each) / 1000,
         "each": each[1:],

@@ -80,10 +80,17 @@ def _kind(
 ) -> dict[str, Any]:
     each = [_once(made, workers, beside, peer_photos) for _ in range(runs)]
     rows = {name: spread([run[name] for run in each]) for name in each[0] if name not in _LAST}
-    ratios = {
-        f"over_{peer.name}": statistics.median(run["rate"] / run[peer.name] for run in each)
-        for peer in beside
-    }
+    ratios: dict[str, float] = {}
+    for peer in beside:
+        # Loading is left out on both sides.
+        ratios |= {
+            f"over_{peer.name}": statistics.median(
+                run["after_start"] / run[peer.name] for run in each
+            ),
+            f"cpu_over_{peer.name}": statistics.median(
+                run[f"cpu_{peer.name}"] / run["cpu"] for run in each
+            ),
+        }
     ratios |= {
         "share_of_alone": statistics.median(run["after_start"] / run["alone"] for run in each),
         "cpu_share_of_alone": statistics.median(run["cpu_alone"] / run["cpu"] for run in each),
@@ -119,7 +126,11 @@ def _once(
         "ledger": all_.answer["profile"],
     }
     for peer in beside:
-        figures[peer.name] = peers.run(peer, made[: peer_photos * workers], workers)["rate"]
+        theirs = peers.run(peer, made[: peer_photos * workers], workers)
+        figures[peer.name] = theirs["rate"]
+        figures[f"cpu_{peer.name}"] = statistics.fmean(
+            photo["cpu_seconds"] for photo in theirs["photos"]
+        )
     return figures
 
 

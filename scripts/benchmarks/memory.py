@@ -27,8 +27,8 @@ TITLE = "Memory"
 
 COUNTS = (200, 5000)
 CONTENTS = 24
-LARGE = 200.0
-"""Megapixels."""
+LARGE = 199.0
+"""Megapixels: just below the most that is read."""
 
 AHEAD, BEHIND = 96, 64
 """Files filled ahead of what ingest has read, and left behind it. How far it is, is told by the
@@ -193,7 +193,7 @@ def render(figures: dict[str, Any]) -> str:
     head = ["photos", "peak, MB", "of it facefind", "of it the database", "seconds"]
     rows = [
         [
-            f"{row['photos']}{' and one of 200 megapixels' if figures['large'] else ''}",
+            f"{row['photos']}{' and one of {LARGE:g} megapixels' if figures['large'] else ''}",
             *(f"{row[name] / 1e6:.0f}" for name in ("peak", "own", "database")),
             f"{row['seconds']:.0f}",
         ]

@@ -97,7 +97,7 @@ def run(
         out.seek(0)
         said.seek(0)
         if process.returncode:
-            raise RuntimeError(f"{' '.join(command[2:])}: {said.read()[-2000:]}")
+            raise RuntimeError(f"{' '.join(command[2:])}: {(said.read() + out.read())[-2000:]}")
         watch.answer = json.loads(out.read())
     return watch
 

@@ -146,18 +146,20 @@ def looked_at(megapixels: float, faces: int) -> dict[str, float]:
         "network_megapixels": shown,
         "faces": faces,
         "decode": 4 * megapixels + 3,
-        "detect": 150 * shown + 2 * faces + 1,
+        "network": 150 * shown,
+        "look": 0.5 * megapixels + 2 * faces + 1,
         "embed": 13.0 * faces,
     }
 
 
 def test_costs_are_found_again() -> None:
     seen = [looked_at(12, 0), looked_at(12, 2), looked_at(6, 10), looked_at(3, 1), looked_at(1, 4)]
-    # What the network is shown does not depend on faces alone.
-    seen.append({**looked_at(12, 3), "network_megapixels": 2.1, "detect": 150 * 2.1 + 7})
     costs = model.fit(seen)
     assert costs["ms_decoded_megapixel"] == pytest.approx(4)
     assert costs["ms_network_megapixel"] == pytest.approx(150)
+    assert costs["ms_looked_megapixel"] == pytest.approx(0.5)
+    assert costs["network_megapixels_photo"] == pytest.approx(0.8)
+    assert costs["network_megapixels_face"] == pytest.approx(0.1)
     assert costs["ms_cut_face"] == pytest.approx(2)
     assert costs["ms_embedded_face"] == pytest.approx(13)
     assert costs["ms_photo"] == pytest.approx(4)
@@ -167,7 +169,8 @@ def test_a_photo_costs_the_sum_of_its_parts() -> None:
     seen = [looked_at(12, 0), looked_at(12, 2), looked_at(6, 10), looked_at(3, 1)]
     costs = {**model.fit(seen), "ms_stored_photo": 0.5, "ms_stored_face": 0.25}
     photo = looked_at(12, 5)
-    wanted = photo["decode"] + photo["detect"] + photo["embed"] + 0.5 + 5 * 0.25
+    stages = sum(photo[stage] for stage in ("decode", "network", "look", "embed"))
+    wanted = stages + 0.5 + 5 * 0.25
     assert model.predicted(costs, 12, 5) == pytest.approx(wanted)
 
 
