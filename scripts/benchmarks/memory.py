@@ -193,7 +193,7 @@ def render(figures: dict[str, Any]) -> str:
     head = ["photos", "peak, MB", "of it facefind", "of it the database", "seconds"]
     rows = [
         [
-            f"{row['photos']}{' and one of {LARGE:g} megapixels' if figures['large'] else ''}",
+            f"{row['photos']}{f' and one of {LARGE:g} megapixels' if figures['large'] else ''}",
             *(f"{row[name] / 1e6:.0f}" for name in ("peak", "own", "database")),
             f"{row['seconds']:.0f}",
         ]

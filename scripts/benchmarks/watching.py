@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,12 +72,14 @@ def run(
     env: Mapping[str, str] | None = None,
     every: float = EVERY,
     look: Callable[[int], None] = lambda _: None,
+    exit_codes: Collection[int] = (0,),
 ) -> Watch:
     """Runs ``facefind`` with a home of its own, to its end, with ``--json``.
 
     Args:
         every: Seconds between samples.
         look: Called with its process's number at each sample.
+        exit_codes: Those that do not mean that it failed.
 
     Raises:
         RuntimeError: It failed; with what it said.
@@ -96,7 +98,7 @@ def run(
         watch.cpu_seconds += usage.ru_utime + usage.ru_stime
         out.seek(0)
         said.seek(0)
-        if process.returncode:
+        if process.returncode not in exit_codes:
             raise RuntimeError(f"{' '.join(command[2:])}: {(said.read() + out.read())[-2000:]}")
         watch.answer = json.loads(out.read())
     return watch
