@@ -18,8 +18,8 @@ SETTINGS: Mapping[str, str] = {
     "unix_socket_permissions": "0700",
     # A desktop's load: a few commands at a time.
     "max_connections": "50",
-    # Taken only as far as the data fill it. The nearest of a million faces are in an index of 550 MB,
-    # and a search goes all over it.
+    # Taken only as far as the data fill it. A million faces have an index of 550 MB, and a search
+    # goes all over it.
     "shared_buffers": "512MB",
     "huge_pages": "off",
     "work_mem": "32MB",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from facefind.errors import OutputError, StoreError, UsageError
+from facefind.inference.pipeline import PIPELINES
 from facefind.store.backup import backup, restore
 from facefind.store.opening import open_store
 from facefind.store.repository import Repository
@@ -43,7 +44,7 @@ def test_there_and_back(saved: Path, empty_database_url: str, tmp_path: Path) ->
     assert holds(empty_database_url, tmp_path) == ["/c.jpg", "/a.jpg", "/b.jpg"]
     with connected(empty_database_url) as connection:
         indexes = "SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'faces_hnsw_%%'"
-        assert rows(connection, indexes) == [(4,)]
+        assert rows(connection, indexes) == [(len(PIPELINES),)]
 
 
 def test_people_and_their_log_go_along(
