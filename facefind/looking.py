@@ -16,6 +16,7 @@ from facefind import images
 from facefind.errors import PhotoError
 from facefind.flow import Flow, Gate, Workers
 from facefind.inference.protocols import BatchFinder, PhotoPixels, Seen
+from facefind.memory import keep_freed_memory
 from facefind.settings import Settings
 from facefind.stages import Stages, untimed
 from facefind.types import Face, Image, PhotoInfo
@@ -31,6 +32,10 @@ PIXELS_AT_ONCE = 100_000_000
 
 PIXELS_EACH = 25_000_000
 """So many photo pixels are let in for each thread."""
+
+LARGE = 40_000_000
+"""Photos with more pixels are let in one at a time, beside smaller ones: decoded in full, one
+takes over half a gigabyte."""
 
 A = TypeVar("A")
 Item = TypeVar("Item")
@@ -68,8 +73,12 @@ def pace_of(settings: Settings, stages: Stages = untimed) -> Pace:
 
 
 @contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Keeps OpenCV from using several threads for each picture while photos have a thread each."""
+def set_up_for_many() -> Iterator[None]:
+    """Sets the process up for photos that have a thread each.
+
+    OpenCV uses no further threads for a picture, and freed memory is kept for the next one.
+    """
+    keep_freed_memory()
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
@@ -121,7 +130,8 @@ class Eyes:
 
     def __init__(self, finder: BatchFinder, pace: Pace) -> None:
         self._finder, self._pace = finder, pace
-        self._gate = Gate(max(PIXELS_AT_ONCE, PIXELS_EACH * pace.threads))
+        self._room = max(PIXELS_AT_ONCE, PIXELS_EACH * pace.threads)
+        self._gate = Gate(self._room)
         self._searches: dict[str, Future[Searched]] = {}
         self._lock = threading.Lock()
 
@@ -157,9 +167,14 @@ class Eyes:
         stages = self._pace.stages
         with stages("decode"):
             photo = images.OpenedPhoto(data)
-        width, height = photo.size
-        with self._gate.holding(width * height):
+        with self._gate.holding(self._weight(*photo.size)):
             return Searched(photo.info, self._finder.see(_TimedPixels(photo, stages), stages))
+
+    def _weight(self, width: int, height: int) -> int:
+        """What a photo takes of the room, whatever its format: its small faces need all of it."""
+        pixels = width * height
+        # There is no room for two that take more than half of it.
+        return pixels if pixels <= LARGE else max(pixels, self._room // 2 + 1)
 
     def _embed(self, seen: Sequence[Seen]) -> list[list[Face] | PhotoError]:
         try:

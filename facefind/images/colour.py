@@ -14,6 +14,7 @@ _log = logging.getLogger(__name__)
 
 _BITS_PER_SAMPLE = 258
 _STRIP_ROWS = 64
+_REDUCED_ROWS = 64
 
 # For each EXIF orientation what turns the stored picture upright.
 _TRANSPOSE = {
@@ -50,6 +51,20 @@ def to_srgb(image: Image.Image) -> Image.Image:
     return Image.composite(colour, white, alpha)
 
 
+def reduced_to_srgb(image: Image.Image, step: int) -> Image.Image:
+    """`to_srgb`, and one pixel for each ``step`` by ``step``, without a whole copy on the way."""
+    width, height = (-(-side // step) for side in image.size)
+    if _has_levels(image):
+        # What is white in it, only the whole picture tells.
+        return to_srgb(image).reduce(step)
+    small = Image.new("RGB", (width, height))
+    for top in range(0, height, _REDUCED_ROWS):
+        bottom = min((top + _REDUCED_ROWS) * step, image.height)
+        strip = image.crop((0, top * step, image.width, bottom))
+        small.paste(to_srgb(strip).reduce(step), (0, top))
+    return small
+
+
 def to_array(image: Image.Image, orientation: int = 1) -> NDArray[np.uint8]:
     """A mode RGB picture turned upright, as (H, W, 3) uint8, writable and C-contiguous.
 
@@ -82,7 +97,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 def _plain_mode(image: Image.Image) -> Image.Image:
     """The picture in mode L, LA, RGB, RGBA or CMYK, 8 bits per channel."""
     mode = image.mode
-    if mode.startswith("I") or mode == "F":
+    if _has_levels(image):
         return Image.fromarray(_to_8_bit(image))
     if mode == "LAB":
         return _from_lab(image)
@@ -91,6 +106,11 @@ def _plain_mode(image: Image.Image) -> Image.Image:
     if mode == "1":
         return image.convert("L")
     return image if mode in ("L", "LA", "RGB", "RGBA", "CMYK") else image.convert("RGB")
+
+
+def _has_levels(image: Image.Image) -> bool:
+    """Whether it is grey with more than 256 levels."""
+    return image.mode.startswith("I") or image.mode == "F"
 
 
 def _to_8_bit(image: Image.Image) -> NDArray[np.uint8]:

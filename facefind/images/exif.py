@@ -92,7 +92,8 @@ def load_block(block: bytes) -> Image.Exif:
 def exif_of(image: Image.Image) -> Image.Exif:
     """The EXIF of a picture that Pillow has open; empty where it is damaged."""
     try:
-        return image.getexif()
+        # A PNG's own would decode its pixels, in search of an EXIF behind them; see `png`.
+        return Image.Image.getexif(image)
     except _ERRORS as error:
         _log.debug("damaged EXIF ignored: %s", error)
         return Image.Exif()

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from typing import NamedTuple
 
 import numpy as np
 from PIL import (
@@ -33,7 +34,7 @@ from PIL import (
 )
 
 from facefind.errors import PhotoTooLarge, UnreadablePhoto
-from facefind.images import exif, formats, jpeg, raw
+from facefind.images import exif, formats, jpeg, png, raw
 
 _MEGA = 1_000_000
 
@@ -67,6 +68,21 @@ _ANIMATIONS = ("GIF", "WEBP", "PNG", "AVIF")
 _STEPS = (8, 4, 2, 1)
 
 _parsing = threading.Lock()
+
+
+class Header(NamedTuple):
+    """What a file says before its pixels are decoded.
+
+    Attributes:
+        size: Width and height of the upright picture.
+        orientation: How its pixels are to be turned once they are decoded; see EXIF.
+        animated: Another picture follows.
+    """
+
+    size: tuple[int, int]
+    orientation: int
+    facts: exif.Facts
+    animated: bool
 
 
 def format_of(data: bytes) -> str:
@@ -120,6 +136,32 @@ def facts_of(image: Image.Image) -> exif.Facts:
         return exif.facts_of(exif.exif_of(image))
 
 
+def header_of(format_: str, data: bytes, max_megapixels: float) -> Header:
+    """What the header of a picture says; nothing but icons is decoded."""
+    if format_ == "PNG":
+        data = png.described(data)
+    image = open_picture(format_, data, max_megapixels)
+    facts = facts_of(image)
+    orientation = facts.orientation
+    size = upright(image.size, 1 if _is_sized_upright(format_, image) else orientation)
+    # libheif turns a HEIF by itself, Pillow a TIFF; pillow-heif resets the EXIF tag.
+    orientation = 1 if format_ in ("TIFF", "HEIF") else orientation
+    return Header(size, orientation, facts, is_animated(format_, image))
+
+
+def _is_sized_upright(format_: str, image: Image.Image) -> bool:
+    """Whether its size is that of the upright picture, though it may be said to be turned."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        # Where only its XMP tells, Pillow turns it later.
+        return exif.ORIENTATION in image.tag_v2
+    return format_ == "HEIF"
+
+
+def upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """The size of a stored picture when it is turned upright."""
+    return size if orientation < 5 else (size[1], size[0])
+
+
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Silences Pillow's warnings about harmless damage, in headers and EXIF.
@@ -141,10 +183,18 @@ def open_picture(format_: str, data: bytes, max_megapixels: float) -> Image.Imag
     with _quietly():
         image = _OPENERS[format_](BytesIO(data))
         _refuse_large(image.size, max_megapixels)
-        if isinstance(image, TiffImagePlugin.TiffImageFile):
+    return image
+
+
+def load_picture(format_: str, data: bytes, max_megapixels: float) -> Image.Image:
+    """The decoded picture, which is refused where any of its pixels is missing."""
+    image = open_picture(format_, data, max_megapixels)
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        with _quietly():
             # Loading would warn of what these two find; both remember their result.
             exif.facts_of(exif.exif_of(image))
             image.load_prepare()
+    image.load()
     return image
 
 

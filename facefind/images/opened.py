@@ -24,9 +24,10 @@ class OpenedPhoto:
     that ends before its picture does is refused, since faces could be missing from it; a JPEG
     that lacks nothing but its end marker is read.
 
-    Of a JPEG, also of the preview in a camera's raw file, only the header is read at first; `at`
-    decodes it to a half, a quarter or an eighth of its sides where that is enough. Other formats
-    are decoded in full at once.
+    Only the header is read at first; `at` decodes. A JPEG, also the preview in a camera's raw file,
+    is decoded to a half, a quarter or an eighth of its sides where that is enough; other formats
+    in full. But a raw file is developed at once where rawpy is installed: only then is it known
+    whether LibRaw can, or its preview is the photo.
 
     Memory: 7 bytes for each decoded pixel while it is decoded, 3 of which stay; a progressive JPEG
     takes 3 to 6 more for each pixel of the file. Photos of more than ``max_decoded`` megapixels
@@ -59,6 +60,7 @@ class OpenedPhoto:
         self._format = loading.format_of(data)
         self._limits = max_megapixels, max_decoded
         self._jpeg: _Jpeg | None = None
+        self._orientation = 1
         self._kept: tuple[int, Image] | None = None
         with self._plain_reasons():
             self.info = self._open()
@@ -97,9 +99,10 @@ class OpenedPhoto:
             return self._open_jpeg(self._data, None)
         if self._format == formats.RAW:
             return self._open_raw()
-        pixels, info = self._load()
-        self._kept = 1, pixels
-        return info
+        header = loading.header_of(self._format, self._data, self._limits[0])
+        self._orientation = header.orientation
+        info = _info(self._format, header.size, header.facts)
+        return replace(info, animated=header.animated)
 
     def _open_jpeg(self, data: bytes, facts: exif.Facts | None) -> PhotoInfo:
         """What a JPEG's header says.
@@ -111,7 +114,7 @@ class OpenedPhoto:
         facts = facts or loading.facts_of(image)
         finest = next(step for step in (1, 2, 4, 8) if step == 8 or self._fits(image.size, step))
         self._jpeg = _Jpeg(data, facts.orientation, finest)
-        return _info(self._format, _turned(image.size, facts.orientation), facts)
+        return _info(self._format, loading.upright(image.size, facts.orientation), facts)
 
     def _open_raw(self) -> PhotoInfo:
         facts = raw.facts(self._data)
@@ -130,25 +133,18 @@ class OpenedPhoto:
     def _decode(self, step: int) -> Image:
         if self._jpeg is None:
             developed = self._develop() if self._format == formats.RAW else None
-            return self._load()[0] if developed is None else developed
+            return self._load() if developed is None else developed
         data, orientation, finest = self._jpeg
         image = loading.load_jpeg(data, max(step, finest), finest)
         return colour.to_array(colour.to_srgb(image), orientation)
 
-    def _load(self) -> tuple[Image, PhotoInfo]:
-        """A picture that can only be decoded in full, and what its file says."""
-        image = loading.open_picture(self._format, self._data, self._limits[0])
-        image.load()
-        facts = loading.facts_of(image)
-        # Pillow turns a TIFF upright by itself, libheif a HEIF; pillow-heif resets the EXIF tag.
-        orientation = 1 if self._format in ("TIFF", "HEIF") else facts.orientation
-        info = _info(self._format, _turned(image.size, orientation), facts)
-        info = replace(info, animated=loading.is_animated(self._format, image))
-        image = colour.to_srgb(image)
+    def _load(self) -> Image:
+        """A picture that can only be decoded in full."""
+        image = loading.load_picture(self._format, self._data, self._limits[0])
         step = next(step for step in count(1) if self._fits(image.size, step))
-        if step > 1:
-            image = image.reduce(step)
-        return colour.to_array(image, orientation), info
+        # The picture itself is let go of before there is an array of it.
+        image = colour.to_srgb(image) if step == 1 else colour.reduced_to_srgb(image, step)
+        return colour.to_array(image, self._orientation)
 
     def _fits(self, size: tuple[int, int], step: int) -> bool:
         return math.prod(size) <= self._limits[1] * _MEGA * step**2
@@ -165,11 +161,6 @@ class _Jpeg(NamedTuple):
     data: bytes
     orientation: int
     finest: int
-
-
-def _turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    """The upright size of a stored picture."""
-    return size if orientation < 5 else (size[1], size[0])
 
 
 def _info(format_: str, size: tuple[int, int], facts: exif.Facts) -> PhotoInfo:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from facefind import looking
 from facefind.cli import output
 from facefind.cli.ledger import Ledger, print_ledger
 from facefind.errors import InferenceError
@@ -119,6 +120,37 @@ def test_a_copy_whose_original_was_forgotten_meanwhile_is_looked_at(tmp_path: Pa
     report = ingest(find_photos([tmp_path]), event=EVENT, store=late, finder=ColourFinder())
     assert (report.new, report.skipped, report.failed) == (1, 1, ())
     assert set(late.files) == {os.fsencode(tmp_path / name) for name in ("a.png", "b.png")}
+
+
+class Meter(ColourFinder):
+    """Knows what sizes were looked at at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.together = set[tuple[int, ...]]()
+        self._inside: list[int] = []
+
+    def see(self, photo: PhotoPixels, stages: Stages = untimed) -> Seen:
+        self._inside.append(photo.size[0])
+        time.sleep(0.05)
+        self.together.add(tuple(sorted(self._inside)))
+        self._inside.remove(photo.size[0])
+        return super().see(photo, stages)
+
+
+def test_large_photos_are_looked_at_one_at_a_time_but_beside_small_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "LARGE", 200 * 60)
+    monkeypatch.setattr(looking, "PIXELS_AT_ONCE", 500 * 60)
+    monkeypatch.setattr(looking, "PIXELS_EACH", 1)
+    for number, width in enumerate((201, 90, 205, 91, 210, 92)):
+        write_photo(tmp_path / f"{number}.png", RED, size=(width, 60))
+    finder = Meter()
+    report, _ = run(tmp_path, Pace(6, batch=1), finder)
+    assert report.new == 6
+    assert all(sum(width > 200 for width in at_once) <= 1 for at_once in finder.together)
+    assert any(len(at_once) > 1 and at_once[-1] > 200 for at_once in finder.together)
 
 
 # Where the time goes

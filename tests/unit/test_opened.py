@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from typing import Any
 
 import cv2
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facefind.errors import PhotoTooLarge, UnreadablePhoto
-from facefind.images import OpenedPhoto, decode
+from facefind.images import OpenedPhoto, colour, decode, loading
 from tests.pictures import difference, encode, exif_with, quarters
 
 STEPS = (1, 2, 4, 8)
@@ -173,3 +175,81 @@ def test_photos_beyond_the_bound_come_smaller(format_: str) -> None:
 def test_a_bounded_jpeg_without_its_end_marker_is_judged_at_the_finest_scale_allowed() -> None:
     data = encode(picture(), "JPEG")[:-2]
     assert OpenedPhoto(data, max_decoded=0.03).at(0.1).shape == (128, 160, 3)
+
+
+LATER_DECODED = ["PNG", "WEBP", "TIFF", "GIF", "BMP", "JPEG2000", "AVIF", "PPM", "TGA"]
+
+
+@pytest.mark.parametrize("format_", LATER_DECODED)
+def test_no_format_is_decoded_before_its_pixels_are_wanted(
+    format_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encode(picture(), format_)
+    decoded = list[str]()
+    load = loading.load_picture
+
+    def counted(format_: str, data: bytes, limit: float) -> Image.Image:
+        decoded.append(format_)
+        return load(format_, data, limit)
+
+    monkeypatch.setattr(loading, "load_picture", counted)
+    photo = OpenedPhoto(data)
+    assert (photo.size, decoded) == ((320, 256), [])
+    photo.at(0.5)
+    assert (photo.at(1).shape, decoded) == ((256, 320, 3), [format_])
+
+
+@pytest.mark.parametrize("format_", ["PNG", "TIFF", "BMP"])
+def test_half_a_picture_is_opened_and_refused_when_it_is_wanted(format_: str) -> None:
+    data = encode(picture(), format_)
+    photo = OpenedPhoto(data[: len(data) // 2] if format_ != "TIFF" else _without_pixels(data))
+    assert photo.size == (320, 256)
+    with pytest.raises(UnreadablePhoto, match=format_):
+        photo.at(1)
+
+
+def _without_pixels(tiff: bytes) -> bytes:
+    """A TIFF whose directory, which is behind the pixels, says that they are beyond its end."""
+    strip = struct.pack("<HHI", 273, 4, 1)
+    at = tiff.index(strip) + len(strip)
+    return tiff[:at] + struct.pack("<I", len(tiff)) + tiff[at + 4 :]
+
+
+@pytest.mark.parametrize("kind", ["eXIf", "zTXt", "iTXt"])
+def test_a_png_says_behind_its_pixels_how_it_is_turned(kind: str) -> None:
+    xmp = b'<x tiff:Orientation="6"/>'
+    content = {
+        "eXIf": exif_with(6).tobytes().removeprefix(b"Exif\0\0"),
+        "zTXt": b"XML:com.adobe.xmp\0\0" + zlib.compress(xmp),
+        "iTXt": b"XML:com.adobe.xmp\0\0\0\0\0" + xmp,
+    }[kind]
+    data = encode(picture(), "PNG")
+    end = len(data) - 12
+    # The checksum of what is behind the pixels is wrong, and nobody minds.
+    chunk = struct.pack(">I", len(content)) + kind.encode() + content + b"\0\0\0\0"
+    photo = OpenedPhoto(data[:end] + chunk + data[end:])
+    assert photo.size == (256, 320)
+    assert np.array_equal(photo.at(1), np.rot90(picture(), -1))
+
+
+def test_a_tiff_turned_by_its_xmp_alone_is_sized_upright() -> None:
+    image = Image.fromarray(picture())
+    data = encode(image, "TIFF", tiffinfo={700: b'<x tiff:Orientation="6"/>'})
+    photo = OpenedPhoto(data)
+    assert photo.at(1).shape == (photo.size[1], photo.size[0], 3)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK", "I;16", "L"])
+def test_a_picture_shrunk_in_strips_is_the_whole_one_shrunk(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = Image.fromarray(picture(321, 257))
+    if mode == "I;16":
+        image = Image.fromarray(picture(321, 257)[..., 0].astype(np.uint16) * 200)
+    elif mode == "RGBA":
+        image.putalpha(Image.fromarray(picture(321, 257)[..., 1]))
+    else:
+        image = image.convert(mode)
+    monkeypatch.setattr(colour, "_REDUCED_ROWS", 10)
+    expected = np.asarray(colour.to_srgb(image).reduce(3))
+    assert np.array_equal(np.asarray(colour.reduced_to_srgb(image, 3)), expected)
