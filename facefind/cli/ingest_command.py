@@ -114,9 +114,9 @@ class _Run:
     ) -> IngestReport:
         """Stores the faces of photos; may be interrupted."""
         from facefind.ingest import ingest
-        from facefind.looking import one_thread_each, pace_of
+        from facefind.looking import pace_of, set_up_for_many
 
-        with interruptible() as stop, one_thread_each():
+        with interruptible() as stop, set_up_for_many():
             return ingest(
                 found,
                 event=event,

@@ -104,10 +104,10 @@ def _reindex(
     leave_out_missing: bool,
     stop: Callable[[], bool],
 ) -> ReindexReport:
-    from facefind.looking import one_thread_each, pace_of
+    from facefind.looking import pace_of, set_up_for_many
     from facefind.reindex import reindex, target_of
 
-    with one_thread_each():
+    with set_up_for_many():
         report = reindex(
             event,
             target_of(finder),

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import ctypes
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from facefind import memory
+from facefind.memory import keep_freed_memory
+
+TAKEN_AND_FREED = """
+import resource, sys
+from facefind.memory import keep_freed_memory
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+if sys.argv[1] == "kept":
+    keep_freed_memory()
+bytearray(20_000_000)
+before = faults()
+for _ in range(20):
+    bytearray(20_000_000)
+print(faults() - before)
+"""
+
+
+def faults(way: str) -> int:
+    """Pages that are mapped while 400 MB are taken and freed, 20 MB at a time."""
+    command = [sys.executable, "-c", TAKEN_AND_FREED, way]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="no glibc")
+def test_freed_memory_is_kept() -> None:
+    assert faults("given back") > 10 * max(faults("kept"), 100)
+
+
+def test_another_c_library_is_let_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: asked.append(name) or object())
+    keep_freed_memory()
+    assert asked == [None] * sys.platform.startswith("linux")
