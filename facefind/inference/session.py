@@ -20,7 +20,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NoReturn
 
 from numpy.typing import NDArray
 
@@ -73,6 +73,7 @@ class Session:
         self._device = device
         self._lock = Lock()
         self._session: Any = None
+        self._processor: Any = None
         self._gpu_failed = device == "cpu"
 
     @property
@@ -88,7 +89,8 @@ class Session:
         """The outputs, in the network's order, for inputs by name.
 
         Raises:
-            RuntimeMissing, SetupError: See `check_runtime`; or a GPU was asked for and fails.
+            RuntimeMissing, SetupError: See `check_runtime`; or a GPU was asked for and fails at
+                what the processor can do.
             WeightsError: The file is no network that onnxruntime reads.
             InferenceError: The inputs do not fit the network, or memory ran out.
         """
@@ -96,8 +98,10 @@ class Session:
         try:
             return _outputs(session, feeds)
         except InferenceError as error:
-            if _CUDA not in session.get_providers() or self._device == "cuda":
+            if _CUDA not in session.get_providers():
                 raise
+            if self._device == "cuda":
+                self._blame(error, feeds)
             reason = str(error)
         return _outputs(self._leave_gpu(session, reason), feeds)
 
@@ -106,6 +110,24 @@ class Session:
             if self._session is None:
                 self._session = self._load()
             return self._session
+
+    def _blame(self, error: InferenceError, feeds: Mapping[str, NDArray[Any]]) -> NoReturn:
+        """Ends a run that insists on the GPU with what is to blame for its failure.
+
+        Raises:
+            InferenceError: The inputs: the processor refuses them, too.
+            SetupError: The GPU: it would fail with the next photo again.
+        """
+        with self._lock:
+            if self._processor is None:
+                self._processor = self._create(_runtime(), [_CPU])
+            processor = self._processor
+        _outputs(processor, feeds)
+        raise SetupError(
+            f"The GPU failed at what the processor can do. {error.message}",
+            "Run the command again: what is stored stays. If it fails again, look at the GPU's "
+            "memory with nvidia-smi, or leave --device cuda out.",
+        ) from error
 
     def _leave_gpu(self, failed: Any, reason: str) -> Any:
         """The session on the processor, which takes the place of ``failed`` for good."""

@@ -178,24 +178,39 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_an_error_that_says_what_is_mis
 
 
 @pytest.mark.parametrize(
-    ("gpu", "kind", "reason"),
+    ("gpu", "reason", "made"),
     [
-        ("absent", SetupError, "cannot load what it needs"),
-        ("refuses", SetupError, "parsing failed"),
-        ("breaks", InferenceError, "inputs are missing"),
+        ("absent", "cannot load what it needs", [[CUDA, CPU]] * 2),
+        ("refuses", "parsing failed", [[CUDA, CPU]] * 2),
+        ("breaks", "inputs are missing", [[CUDA, CPU], [CPU]]),
     ],
 )
 def test_a_gpu_that_is_asked_for_and_fails_is_not_left(
-    gpu: str, kind: type[Exception], reason: str, monkeypatch: pytest.MonkeyPatch
+    gpu: str, reason: str, made: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime = FakeRuntime((CUDA, CPU), gpu)
     install(monkeypatch, runtime)
     check_runtime("cuda")
     session = Session(PATH, device="cuda")
     for _ in range(2):
-        with pytest.raises(kind, match=reason):
+        with pytest.raises(SetupError, match=reason) as caught:
             session.run(FEEDS)
-    assert [CPU] not in runtime.made
+        assert "--device cuda" in caught.value.hint
+    assert runtime.made == made
+
+
+def test_what_the_processor_refuses_too_is_not_the_fault_of_the_gpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runtime = FakeRuntime((CUDA, CPU))
+    install(monkeypatch, runtime)
+    session = Session(PATH, device="cuda")
+    for _ in range(2):
+        with pytest.raises(InferenceError, match="inputs are missing"):
+            session.run({})
+    assert session.run(FEEDS)[0].tolist() == [[2, 2]]
+    assert session.on_gpu
+    assert runtime.made == [[CUDA, CPU], [CPU]]
 
 
 @pytest.mark.parametrize(
