@@ -92,8 +92,9 @@ def pipeline_of(events: Sequence[Event], load: Load) -> Pipeline:
         SetupError: The pipeline cannot be loaded.
     """
     first = events[0]
-    same = all(event.settings == first.settings for event in events)
-    settings = first.settings if same else resolve_settings(first.pipeline, {})
+    settings, *others = map(_settings_of, events)
+    if any(other != settings for other in others):
+        settings = resolve_settings(first.pipeline, {})
     pipeline = load(first.pipeline, settings)
     for event in events:
         check_weights(event, pipeline.fingerprint)
@@ -133,8 +134,9 @@ def check_binding(event: Event, pipeline: str, settings: Mapping[str, SettingVal
             f'Event "{event.name}" was ingested with pipeline {event.pipeline}, not {pipeline}.',
             hint,
         )
+    recorded_settings = _settings_of(event)
     for key, value in settings.items():
-        recorded = event.settings.get(key)
+        recorded = recorded_settings.get(key)
         if recorded != value:
             raise UsageError(
                 f'Event "{event.name}" was ingested with {key}={recorded}, not {value}.', hint
@@ -153,6 +155,14 @@ def check_weights(event: Event, fingerprint: str) -> None:
             "no face can be compared with those in it.",
             f"{_reindex(event)} looks at its photos again with today's weights.",
         )
+
+
+def _settings_of(event: Event) -> dict[str, SettingValue]:
+    """All the settings that the event's photos are looked at with from now on.
+
+    Those that there were not yet when it was made take their defaults.
+    """
+    return {**resolve_settings(event.pipeline, {}), **event.settings}
 
 
 def _reindex(event: Event) -> str:

@@ -15,6 +15,7 @@ from facefind.inference.protocols import Parts
 from facefind.types import Event, SettingValue
 
 DEFAULTS = resolve_settings("dlib", {})
+LATER = "detector.far_size"
 
 
 @dataclass
@@ -90,6 +91,31 @@ def test_a_portrait_is_read_with_the_settings_of_the_event() -> None:
     strict = party(settings=resolve_settings("dlib", {"detector.threshold": "0.9"}))
     assert pipeline_of([strict], load).settings["detector.threshold"] == 0.9
     assert pipeline_of([strict, party()], load).settings == DEFAULTS
+
+
+def older(**changes: Any) -> Event:
+    """An event from before there was the setting that tells how small faces are looked for."""
+    known = {key: value for key, value in DEFAULTS.items() if key != LATER}
+    return party(settings=known, **changes)
+
+
+def test_an_event_from_before_a_setting_takes_its_default() -> None:
+    events = Events({"party": older()})
+    for overrides in ({}, {LATER: str(DEFAULTS[LATER])}):
+        event, finder = bind_event(events, "party", load, overrides=overrides)
+        assert event == older()
+        assert finder.spec.name == "dlib"
+    with pytest.raises(UsageError, match=rf"{LATER}={DEFAULTS[LATER]}, not 900"):
+        bind_event(events, "party", load, overrides={LATER: "900"})
+
+
+def test_an_event_from_before_a_setting_does_not_differ_from_one_with_its_default() -> None:
+    strict = {"detector.threshold": 0.9}
+    old, new = older(), party(settings=DEFAULTS | strict)
+    old_and_strict = party(settings={**old.settings, **strict})
+    for events in ([old_and_strict, new], [new, old_and_strict]):
+        assert pipeline_of(events, load).settings == DEFAULTS | strict
+    assert pipeline_of([old, new], load).settings == DEFAULTS
 
 
 def test_the_way_out_is_named_as_it_can_be_typed() -> None:
