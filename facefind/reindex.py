@@ -2,7 +2,8 @@
 
 The new faces are stored beside the old ones, which are searched until the new ones are whole; then
 they change places in one transaction. Photos are looked at in threads and stored in their order,
-each in one transaction with its faces, so a run can be stopped anywhere and the next one goes on.
+several in one transaction but each with all its faces, so a run can be stopped anywhere and the
+next one goes on.
 """
 
 from __future__ import annotations
@@ -256,12 +257,12 @@ class _Run:
                     if not self._record(found):
                         return False
                 advance(len(found))
-        self._tally.interrupted = self._stop()
         return True
 
     def _until_stopped(self, photos: Sequence[Outstanding]) -> Iterator[Outstanding]:
         for photo in photos:
             if self._stop():
+                self._tally.interrupted = True
                 return
             yield photo
 

@@ -157,6 +157,31 @@ def test_an_event_that_vanishes(store: OneEvent) -> None:
         move(store, finder)
 
 
+def test_a_stop_after_the_last_photo_was_begun_interrupts_nothing(store: OneEvent) -> None:
+    finder = FakePipeline(WIDE)
+    asked = iter([False] * 3)
+    report = reindex(
+        store.visible,
+        target_of(finder),
+        store=store,
+        finder=finder,
+        stop=lambda: next(asked, True),
+    )
+    assert (report.outcome, report.new) == ("done", 3)
+
+
+def test_an_event_from_before_a_setting_is_looked_at_with_it_once(store: OneEvent) -> None:
+    recorded = {key: value for key, value in DEFAULTS.items() if key != "detector.far_size"}
+    store.visible = Event(1, "party", NARROW, "today", recorded)
+    _, settings = chosen_settings(store.visible, None, {})
+    finder = FakePipeline(NARROW, settings=settings)
+    assert move(store, finder).outcome == "done"
+    assert dict(store.visible.settings) == DEFAULTS != recorded
+    again = move(store, finder)
+    assert (again.outcome, again.new) == ("already", 0)
+    assert finder.seen == 3
+
+
 # Settings
 
 
