@@ -2,8 +2,8 @@
 
 Incremental: a file whose size and time are unchanged is not read again, and content already
 known (by sha256) is not searched for faces again. Photos are looked at in threads and stored in
-their order, each in one transaction with its faces, so a run can be stopped anywhere and the next
-one goes on.
+their order, several in one transaction but each with all its faces, so a run can be stopped
+anywhere and the next one goes on.
 """
 
 from __future__ import annotations
@@ -53,9 +53,10 @@ class IngestStore(Protocol):
         """The sha256 of every content of the event that was searched for faces."""
 
     def record(self, event: Event, findings: Sequence[Finding]) -> list[bool]:
-        """Stores all of it at once.
+        """Stores all of it in one transaction: everything or, where that fails, nothing.
 
-        False for a photo where another process was first, and for a copy whose content is gone.
+        Answers for each finding whether it is stored as it was found: False for a photo whose
+        content the event has already, and for a copy whose content it has no more.
         """
 
     def mark_missing(self, event_id: int, paths: Collection[bytes]) -> None:

@@ -1,5 +1,5 @@
--- What an ingest writes: several photos at once, one row of arrays each, in the order given. All of one
--- photo is one transaction.
+-- What an ingest writes: several photos at once, as arrays with a place for each, in the order given.
+-- Several photos are one transaction; no photo is divided among two.
 
 -- Writers take turns. A turn lasts milliseconds, a photo's faces take far longer to find, so
 -- nothing is lost; and no two can deadlock, nor one drop a content that another is adding.
