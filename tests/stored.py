@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import psycopg2
 import pytest
+from psycopg2.extensions import make_dsn
 
 from facefind.store.repository import Repository
 from facefind.types import Box, Detection, Event, Face, FileStamp, FloatArray, PhotoInfo
@@ -22,6 +24,8 @@ REPO = Path(__file__).parent.parent
 DIMENSION = 128
 STAMP = FileStamp(1000, 1_700_000_000_000_000_000)
 JPEG = PhotoInfo("JPEG", 400, 300)
+
+_numbers = itertools.count(1)
 
 _HOLD = """
 import sys
@@ -85,6 +89,23 @@ def connected(url: str) -> Iterator[Any]:
         yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def database(server: str, template: str) -> Iterator[str]:
+    """The URL of a database for the block: a copy of one that nobody is connected to."""
+    name = f"test_{next(_numbers)}"
+    execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield make_dsn(server, dbname=name)
+    finally:
+        execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def execute(url: str, statement: str) -> None:
+    """Runs a statement in no transaction."""
+    with connected(url) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
 
 
 def start_python(code: str, *arguments: object, user: str | None = None) -> subprocess.Popen[str]:

@@ -6,7 +6,6 @@ PostgreSQL 16 of the same wheel, and the system's where it has pgvector.
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,13 +24,11 @@ from facefind.store.opening import open_store
 from facefind.store.repository import Repository
 from facefind.types import Event
 from tests.moving import NARROW, FakePipeline, fill, the_event, write_photos
-from tests.stored import connected, new_event
+from tests.stored import connected, database, execute, new_event
 
 SYSTEM_SERVERS = Path("/usr/lib/postgresql")
 SYSTEM_SHARE = Path("/usr/share/postgresql")
 TEMPLATE = "facefind_template"
-
-_numbers = itertools.count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -96,7 +93,7 @@ def servers() -> dict[str, Path]:
 @pytest.fixture(scope="session")
 def template(server: str) -> str:
     """The name of a migrated database that nobody is connected to."""
-    _execute(server, f"CREATE DATABASE {TEMPLATE}")
+    execute(server, f"CREATE DATABASE {TEMPLATE}")
     connection = connect(make_dsn(server, dbname=TEMPLATE))
     migrate(connection)
     connection.close()
@@ -106,13 +103,15 @@ def template(server: str) -> str:
 @pytest.fixture
 def database_url(server: str, template: str) -> Iterator[str]:
     """A database of the test's own, its schema up to date."""
-    yield from _database(server, f"TEMPLATE {template}")
+    with database(server, template) as url:
+        yield url
 
 
 @pytest.fixture
 def empty_database_url(server: str) -> Iterator[str]:
     """A database of the test's own without anything in it."""
-    yield from _database(server, "TEMPLATE template1")
+    with database(server, "template1") as url:
+        yield url
 
 
 @pytest.fixture
@@ -127,18 +126,6 @@ def sql(database_url: str) -> Iterator[Any]:
     """A plain connection to ``database_url``, to look and to tamper."""
     with connected(database_url) as connection:
         yield connection
-
-
-def _database(server: str, how: str) -> Iterator[str]:
-    name = f"test_{next(_numbers)}"
-    _execute(server, f"CREATE DATABASE {name} {how}")
-    yield make_dsn(server, dbname=name)
-    _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _execute(url: str, statement: str) -> None:
-    with connected(url) as connection, connection.cursor() as cursor:
-        cursor.execute(statement)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,29 +22,28 @@ from tests.moving import (
     the_event,
     write_photos,
 )
+from tests.stopping import stopping
 from tests.stored import counts, rows, start_python
 
 _REINDEX = """
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from facefind.looking import Pace
 from facefind.reindex import reindex, target_of
 from facefind.store.opening import open_store
+from tests.facefind_child import before_statements
 from tests.moving import WIDE, FakePipeline, the_event
+from tests.stopping import Stopper
 
-@contextmanager
-def told(photos):
-    yield lambda stored: print("photo", flush=True)
-
+step = lambda: None
+before_statements(lambda: step())
 with open_store(Path(sys.argv[1]), sys.argv[2]) as store:
     finder = FakePipeline(WIDE)
     print("ready", flush=True)
     sys.stdin.readline()
+    step = Stopper.of(sys.argv[3]).step
     event, pace = the_event(store), Pace(threads=2, batch=1)
-    report = reindex(
-        event, target_of(finder), store=store, finder=finder, pace=pace, progress=told
-    )
+    report = reindex(event, target_of(finder), store=store, finder=finder, pace=pace)
     print(report.outcome, flush=True)
 """
 
@@ -139,9 +137,15 @@ def without_people(snapshot: list[Any]) -> list[Any]:
     return [(*row[:7], *row[8:-2]) for row in snapshot]
 
 
-def begin(database_url: str, tmp_path: Path, count: int = 1) -> list[subprocess.Popen[str]]:
-    """Processes that begin to move the event at the same time."""
-    processes = [start_python(_REINDEX, tmp_path, database_url) for _ in range(count)]
+def begin(
+    database_url: str, tmp_path: Path, count: int = 1, stop: str = ""
+) -> list[subprocess.Popen[str]]:
+    """Processes that begin to move the event at the same time.
+
+    Args:
+        stop: Before which of the move's statements each ends itself, as `stopping` says it.
+    """
+    processes = [start_python(_REINDEX, tmp_path, database_url, stop) for _ in range(count)]
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -152,31 +156,28 @@ def begin(database_url: str, tmp_path: Path, count: int = 1) -> list[subprocess.
     return processes
 
 
-def test_kill_9_at_random_moments(
+def test_kill_9_at_drawn_statements(
     store: Repository, tmp_path: Path, sql: Any, database_url: str
 ) -> None:
     write_photos(tmp_path / "party", 12)
     fill(store, tmp_path / "party", FakePipeline(NARROW))
-    old, chance, photos = snapshot(sql), random.Random(3), []
+    old, chance, codes = snapshot(sql), random.Random(3), []
     while the_event(store).pipeline == NARROW:
         assert snapshot(sql) == old
-        (process,) = begin(database_url, tmp_path)
-        assert process.stdout is not None
-        wanted = chance.randrange(4)
-        for _ in range(wanted):
-            process.stdout.readline()
-        time.sleep(chance.uniform(0, 0.02))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        photos.append(wanted)
-        assert len(photos) < 100
-    assert len(photos) > 3
-    killed = snapshot(sql)
+        stop = stopping(chance.randint(1, 40), signal.SIGKILL)
+        (process,) = begin(database_url, tmp_path, stop=stop)
+        process.communicate(timeout=120)
+        codes.append(process.returncode)
+        assert len(codes) < 100
+    # Only the last may have come to its end.
+    assert codes[:-1] == [-signal.SIGKILL] * (len(codes) - 1)
+    assert len(codes) > 3
+    moved = snapshot(sql)
     fill(store, tmp_path / "party", FakePipeline(WIDE), "fresh")
-    assert [row[:7] + row[8:] for row in killed] == [
+    assert [row[:7] + row[8:] for row in moved] == [
         row[:7] + row[8:] for row in snapshot(sql, "fresh")
     ]
-    assert len(killed) == 24
+    assert len(moved) == 24
     assert rows(sql, "SELECT count(*) FROM events") == [(2,)]
 
 

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
 import pytest
+from psycopg2.extensions import parse_dsn
 
 from facefind.errors import StoreError, UsageError
 from facefind.store import nearest
 from facefind.store.db import connect, register_vectors
 from facefind.store.queries import queries
+from facefind.store.records import FoundPhoto
 from facefind.store.repository import Repository
 from facefind.types import Box, Event, Face, FloatArray, PhotoInfo, Quality
-from tests.stored import DIMENSION, JPEG, STAMP, digest, face, new_event, put, rows, vector
+from tests.stored import (
+    DIMENSION,
+    JPEG,
+    STAMP,
+    database,
+    digest,
+    execute,
+    face,
+    new_event,
+    put,
+    rows,
+    vector,
+)
 
 pytestmark = pytest.mark.every_server
 
@@ -283,14 +297,51 @@ def people() -> FloatArray:
     return found
 
 
+@pytest.fixture(scope="module")
+def full(server: str, template: str, people: FloatArray) -> Iterator[str]:
+    """The URL of a database that holds the people, stored as ingest stores them: the index grows.
+
+    Filled once for each server; tests work on copies of it, so nobody may stay connected.
+    """
+    found = [
+        FoundPhoto(
+            f"/{number:04}.jpg".encode(), STAMP, digest(str(number)), JPEG,
+            [Face(face(0).detection, embedding)],
+        )
+        for number, embedding in enumerate(people)
+    ]  # fmt: skip
+    with database(server, template) as url:
+        connection = connect(url)
+        register_vectors(connection)
+        store = Repository(connection)
+        event = new_event(store)
+        for first in range(0, PHOTOS, 100):
+            assert store.record(event, found[first : first + 100]) == [True] * 100
+        connection.close()
+        execute(url, "ANALYZE")
+        yield url
+
+
 @pytest.fixture
-def crowd(store: Repository, sql: Any, people: FloatArray) -> Event:
-    event = new_event(store)
-    for number, embedding in enumerate(people):
-        one = Face(face(0).detection, embedding)
-        path = f"/{number:04}.jpg"
-        store.record_photo(event, path.encode(), STAMP, digest(path), JPEG, [one])
-    rows(sql, "ANALYZE")
+def crowded_url(server: str, full: str) -> Iterator[str]:
+    """A database of the test's own with all the people in it."""
+    with database(server, parse_dsn(full)["dbname"]) as url:
+        yield url
+
+
+@pytest.fixture
+def crowded(crowded_url: str) -> Iterator[Any]:
+    """A connection to ``crowded_url``."""
+    connection = connect(crowded_url)
+    register_vectors(connection)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def crowd(crowded: Any) -> Event:
+    event = Repository(crowded).event("party")
+    assert event is not None
     return event
 
 
@@ -324,23 +375,20 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return used
 
 
-def test_plans(database_url: str, crowd: Event, people: FloatArray) -> None:
-    connection = connect(database_url)
+def test_plans(crowded: Any, crowd: Event, people: FloatArray) -> None:
     question = nearest.Question(people[0], [crowd.id], "dlib", None, 5, None, None, 0)
-    assert "faces_hnsw_dlib" in plan(connection, "open_nearest", question)
-    exact = plan(connection, "search_exact", question)
+    assert "faces_hnsw_dlib" in plan(crowded, "open_nearest", question)
+    exact = plan(crowded, "search_exact", question)
     assert "faces" in exact
     assert "hnsw" not in exact
     near = nearest.Question(people[0], [crowd.id], "dlib", 0.6, 0, None, None, 0)
-    every_face = plan(connection, "compare_all", near)
+    every_face = plan(crowded, "compare_all", near)
     assert "faces" in every_face
     assert "hnsw" not in every_face
-    connection.close()
 
 
-def test_every_face_of_a_person_in_a_crowd(
-    store: Repository, crowd: Event, people: FloatArray
-) -> None:
+def test_every_face_of_a_person_in_a_crowd(crowded: Any, crowd: Event, people: FloatArray) -> None:
+    store = Repository(crowded)
     found = store.faces_within(people[0], [crowd], max_distance=0.6)
     distances = np.linalg.norm(people - people[0], axis=1)
     nearest_faces = np.argsort(distances)[:100]
@@ -351,11 +399,10 @@ def test_every_face_of_a_person_in_a_crowd(
 
 
 def test_the_index_finds_what_comparing_all_finds(
-    database_url: str, crowd: Event, people: FloatArray, monkeypatch: pytest.MonkeyPatch
+    crowded: Any, crowd: Event, people: FloatArray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection = connect(database_url)
-    exact = Repository(connection, exact_up_to=PHOTOS)
-    index = Repository(connection, exact_up_to=PHOTOS - 1)
+    exact = Repository(crowded, exact_up_to=PHOTOS)
+    index = Repository(crowded, exact_up_to=PHOTOS - 1)
     used = executed(monkeypatch)
     for options, expected in (
         ({"max_distance": 0.6}, 100),
@@ -382,15 +429,13 @@ def test_the_index_finds_what_comparing_all_finds(
         assert len(truth) == expected
         assert len({m.photo for m in found} & {m.photo for m in truth}) >= 0.95 * expected
         assert [m.distance for m in found] == sorted(m.distance for m in found)
-    connection.close()
 
 
 def test_the_index_is_asked_for_more_until_the_last_is_too_far(
-    database_url: str, crowd: Event, people: FloatArray, monkeypatch: pytest.MonkeyPatch
+    crowded: Any, crowd: Event, people: FloatArray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nearest, "FIRST_CANDIDATES", 20)
-    connection = connect(database_url)
-    index = Repository(connection, exact_up_to=0)
+    index = Repository(crowded, exact_up_to=0)
     used = executed(monkeypatch)
     found = index.search(people[0], [crowd], max_distance=0.6)
     assert set(used) == BY_INDEX
@@ -399,42 +444,33 @@ def test_the_index_is_asked_for_more_until_the_last_is_too_far(
     used.clear()
     assert len(index.search(people[0], [crowd], max_distance=9.0)) == PHOTOS
     assert used[-2:] == ["compare_all", "located"]
-    connection.close()
 
 
 def test_without_iterative_scans_comparing_all_steps_in(
-    database_url: str, crowd: Event, people: FloatArray, monkeypatch: pytest.MonkeyPatch
+    crowded: Any, crowd: Event, people: FloatArray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     older = {**queries("search")}
     older["prepare_index"] = older["prepare_index"].replace("'{0,8}'", "'{999,0}'")
     monkeypatch.setattr(nearest, "queries", lambda file: {"search": older}[file])
-    connection = connect(database_url)
-    index = Repository(connection, exact_up_to=0)
+    index = Repository(crowded, exact_up_to=0)
     assert len(index.search(people[0], [crowd], max_distance=0.6)) >= 95
     assert len(index.search(people[0], [crowd], max_distance=9.0)) == PHOTOS
-    connection.close()
 
 
 def test_without_an_index_all_are_compared(
-    database_url: str, sql: Any, crowd: Event, people: FloatArray
+    crowded: Any, crowded_url: str, crowd: Event, people: FloatArray
 ) -> None:
-    connection = connect(database_url)
-    exact = Repository(connection, exact_up_to=PHOTOS).search(people[0], [crowd], limit=7)
-    rows(sql, "DROP INDEX faces_hnsw_dlib")
-    assert Repository(connection, exact_up_to=0).search(people[0], [crowd], limit=7) == exact
-    connection.close()
+    exact = Repository(crowded, exact_up_to=PHOTOS).search(people[0], [crowd], limit=7)
+    execute(crowded_url, "DROP INDEX faces_hnsw_dlib")
+    assert Repository(crowded, exact_up_to=0).search(people[0], [crowd], limit=7) == exact
 
 
-def test_half_precision_decides_nothing(
-    database_url: str, crowd: Event, people: FloatArray
-) -> None:
-    connection = connect(database_url)
-    index = Repository(connection, exact_up_to=0)
+def test_half_precision_decides_nothing(crowded: Any, crowd: Event, people: FloatArray) -> None:
+    index = Repository(crowded, exact_up_to=0)
     for match in (found := index.search(people[0], [crowd], limit=9)):
         true = np.linalg.norm(people[int(match.photo.stem)] - people[0])
         assert match.distance == pytest.approx(true, abs=1e-6)
     assert len(found) == 9
-    connection.close()
 
 
 # Faces are counted as they come and go

@@ -94,8 +94,14 @@ def done(report: AlbumsReport) -> tuple[int, int, int]:
     return len(report.written), report.kept, len(report.removed)
 
 
-def states(out: Path) -> dict[str, os.stat_result]:
-    return {str(path): path.lstat() for path in out.rglob("*")}
+def states(out: Path) -> dict[str, tuple[int, ...]]:
+    """What is known of everything there but when it was last read, which looking changes."""
+    return {str(path): _state(path.lstat()) for path in out.rglob("*")}
+
+
+def _state(stat: os.stat_result) -> tuple[int, ...]:
+    inode = stat.st_dev, stat.st_ino, stat.st_nlink
+    return *inode, stat.st_mode, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 # --- folders that move ---------------------------------------------------------------------------
