@@ -21,7 +21,7 @@ from pathlib import Path
 from facefind.errors import SchemaError, StoreError
 from facefind.store.account import Account, let_reach, let_use, server_account
 from facefind.store.binaries import environment, run_tool
-from facefind.store.configuration import write_configuration
+from facefind.store.configuration import made_by, write_configuration
 from facefind.store.locks import open_lock, try_alone
 from facefind.store.sockets import SOCKET_NAME, USER, answers, socket_folder, socket_url
 
@@ -84,8 +84,7 @@ class Cluster:
             try:
                 if try_alone(lock):
                     if launched:
-                        self._check_version()
-                        raise self._failure("The embedded database stopped while starting")
+                        raise self._not_started()
                     self._launch(lock)
                     launched = True
             finally:
@@ -165,25 +164,26 @@ class Cluster:
         half_made.rename(self.data)
         _sync(self.folder)
 
-    def _check_version(self) -> None:
-        """Says so if that is why the server did not start.
+    def _not_started(self) -> StoreError:
+        """Why a server that was launched is gone again.
 
-        Raises:
-            SchemaError: Another major version of PostgreSQL made the data.
+        It is a `SchemaError` where another major version of PostgreSQL made the data.
         """
-        made_by = (self.data / "PG_VERSION").read_text().strip()
         answer = run_tool([self.binaries / "postgres", "--version"], environment())
         if answer.returncode != 0:
-            raise StoreError(f"The embedded PostgreSQL does not run here: {answer.stderr.strip()}.")
+            reason = answer.stderr.strip()
+            return StoreError(f"The embedded PostgreSQL does not run here: {reason}.")
         # "postgres (PostgreSQL) 18.1", to which distributions add words of their own.
         runs = answer.stdout.split()[2]
-        if made_by != runs.split(".")[0]:
-            raise SchemaError(
-                f"The data in {self.data} was made by PostgreSQL {made_by}, this program "
-                f"brings {runs}.",
-                "Save it with `facefind db backup` of the version of facefind that made it, move "
-                "the folder away, and load it with `facefind db restore`.",
-            )
+        version = made_by(self.data)
+        if version is None or str(version) == runs.split(".")[0]:
+            return self._failure("The embedded database stopped while starting")
+        return SchemaError(
+            f"The data in {self.data} was made by PostgreSQL {version}, this program brings "
+            f"{runs}.",
+            "Save it with `facefind db backup` of the version of facefind that made it, move the "
+            "folder away, and load it with `facefind db restore`.",
+        )
 
     def _run(self, command: Sequence[str], account: Account, lock: int) -> int:
         """Runs a program as ``account``, out of Ctrl-C's reach; its output goes to the log."""

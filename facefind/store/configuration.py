@@ -40,6 +40,17 @@ SETTINGS: Mapping[str, str] = {
 }
 
 
+def made_by(data: Path) -> int | None:
+    """The major version of PostgreSQL that made a data folder; None where that is not known.
+
+    The server refuses such a folder in its own words.
+    """
+    try:
+        return int((data / "PG_VERSION").read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
 def write_configuration(data: Path, sockets: Path, account: Account) -> None:
     """Writes postgresql.conf and pg_hba.conf into the data folder.
 
@@ -47,7 +58,7 @@ def write_configuration(data: Path, sockets: Path, account: Account) -> None:
         OSError: They cannot be written.
     """
     settings = {**SETTINGS, "unix_socket_directories": str(sockets)}
-    if int((data / "PG_VERSION").read_text()) >= 18:
+    if (made_by(data) or 0) >= 18:
         # The default keeps three processes to read ahead; they would double the time to start.
         settings["io_method"] = "sync"
     lines = [f"{name} = '{value}'\n" for name, value in settings.items()]

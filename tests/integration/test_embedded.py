@@ -268,6 +268,19 @@ def test_a_damaged_data_folder_is_one_sentence_and_the_log(home: Path) -> None:
     assert server_url(home) is None
 
 
+@pytest.mark.parametrize("version", [None, b"", b"\xff\n"], ids=["gone", "empty", "not text"])
+def test_data_of_no_version_is_one_sentence_and_the_log(home: Path, version: bytes | None) -> None:
+    enter(home)
+    file = home / "postgres" / "data" / "PG_VERSION"
+    file.unlink()
+    if version is not None:
+        file.write_bytes(version)
+    with pytest.raises(StoreError, match="stopped while starting: .*FATAL") as caught:
+        enter(home)
+    assert type(caught.value) is StoreError
+    assert str(home / "postgres" / "server.log") in caught.value.hint
+
+
 def test_a_home_that_cannot_be_made(folder: Path) -> None:
     (folder / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be written: Not a directory"):
