@@ -25,7 +25,7 @@ from facefind.geometry import scale_detection
 from facefind.inference.pipeline import DEFAULT_PIPELINE, PIPELINES, Pipeline
 from facefind.inference.protocols import Seen
 from facefind.inference.quality import LOW_QUALITY
-from facefind.inference.scaled import WIDE_ENOUGH, rescaled
+from facefind.inference.scaled import WIDE_ENOUGH, cut_from_fewer, rescaled
 from facefind.portraits import most_prominent
 from facefind.types import Detection, Face, Image
 from scripts.evaluation.embeddings import lfw_photos, progressing
@@ -33,7 +33,7 @@ from scripts.evaluation.models import ready
 
 TITLE = "Faces in photos decoded at half their sides"
 
-WIDTHS = (40, 50, 64, 80, 90, 100, 128, 180, 256)
+WIDTHS = (50, 64, 72, 80, 90, 128, 180)
 """Pixels of the faces' shorter side in the whole picture: in the half one they are half as wide."""
 
 _SHARP = 0.95
@@ -124,7 +124,12 @@ def _face(finder: Pipeline, saved: bytes, scale: float, seen: list[Detection]) -
     pixels = photo.at(scale)
     height, width = pixels.shape[:2]
     in_pixels = [scale_detection(seen[0], width / photo.size[0], height / photo.size[1])]
-    ((face,),) = finder.recognise([Seen(seen, finder.cut(pixels, in_pixels))])
+    chips = (
+        finder.cut(pixels, in_pixels)
+        if scale == 1
+        else cut_from_fewer(pixels, in_pixels, finder.cut)
+    )
+    ((face,),) = finder.recognise([Seen(seen, chips)])
     return face
 
 

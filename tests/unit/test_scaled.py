@@ -10,17 +10,18 @@ import pytest
 from facefind.errors import InferenceError
 from facefind.inference.pipeline import PIPELINES, CheckedDetector, Pipeline
 from facefind.inference.protocols import Parts
-from facefind.inference.scaled import WIDE_ENOUGH
+from facefind.inference.scaled import WIDE_ENOUGH, cut_from_fewer
 from facefind.types import Box, Detection, Embeddings, Image
 
 SIZE = (1200, 801)
-WIDE = Box(10, 20, 2 * WIDE_ENOUGH, 3 * WIDE_ENOUGH)
+WIDE = Box(10, 20, 100, 150)
+SMALL = Box(200, 20, 1.2 * WIDE_ENOUGH, 2 * WIDE_ENOUGH)
 NARROW = Box(300, 40, 0.8 * WIDE_ENOUGH, 2 * WIDE_ENOUGH)
 SIDEWAYS = Box(300, 200, 2 * WIDE_ENOUGH, 0.8 * WIDE_ENOUGH)
 
 
 class FakePhoto:
-    """Gives black pixels at a whole number of parts, and remembers what it was asked for."""
+    """Gives every so many pixels, of that number as their colour; remembers what it was asked."""
 
     def __init__(self, size: tuple[int, int] = SIZE, finest: int = 1) -> None:
         self.size = size
@@ -31,7 +32,7 @@ class FakePhoto:
         self.asked.append(scale)
         step = max(self.finest, int(1 / scale))
         width, height = (-(-side // step) for side in self.size)
-        return np.zeros((height, width, 3), np.uint8)
+        return np.full((height, width, 3), step, np.uint8)
 
 
 class FakeScalingDetector:
@@ -57,8 +58,9 @@ class FakeEmbedder:
 
 
 def chips_that_tell(image: Image, detections: Sequence[Detection]) -> list[Image]:
-    """Chips as wide as the picture and as high as the face."""
-    return [np.zeros((round(face.box.h), image.shape[1], 3), np.uint8) for face in detections]
+    """Chips of the picture's colour and as high as the face."""
+    colour = image[0, 0, 0]
+    return [np.full((round(face.box.h), 1, 3), colour, np.uint8) for face in detections]
 
 
 def seen(photo: FakePhoto, detector: FakeScalingDetector) -> tuple[list[Detection], list[Image]]:
@@ -77,7 +79,7 @@ def test_a_photo_is_shown_at_the_detectors_scale_and_the_true_one_is_told() -> N
 def test_faces_lie_in_the_photos_own_pixels_by_its_true_ratios() -> None:
     (face,), _ = seen(FakePhoto(), FakeScalingDetector(0.5, WIDE))
     # 801 rows are 401 rows of the half picture.
-    assert face.box == pytest.approx((20, 20 * 801 / 401, 180, 135 * 801 / 401))
+    assert face.box == pytest.approx((20, 20 * 801 / 401, 200, 150 * 801 / 401))
     assert face.landmarks is not None
     assert face.landmarks[0].tolist() == pytest.approx([200, 100 * 801 / 401])
 
@@ -87,15 +89,42 @@ def test_only_narrow_faces_are_cut_from_more_pixels(narrow: Box) -> None:
     photo = FakePhoto()
     faces, chips = seen(photo, FakeScalingDetector(0.25, narrow, WIDE))
     assert photo.asked == [0.25, pytest.approx(0.25 / 0.8)]
-    expected = {narrow: 1200 // 3, WIDE: 1200 // 4}
+    expected = {narrow: 3, WIDE: 4}
     order = [min(expected, key=lambda box: abs(box.x - face.box.x / 4)) for face in faces]
     assert sorted(order) == sorted(expected)
-    assert [chip.shape[1] for chip in chips] == [expected[box] for box in order]
+    assert [chip[0, 0, 0] for chip in chips] == [expected[box] for box in order]
+
+
+def test_a_small_face_is_doubled_where_the_photo_has_more_pixels() -> None:
+    _, chips = seen(FakePhoto(), FakeScalingDetector(0.5, SMALL, WIDE))
+    assert [chip[0, 0, 0] for chip in chips] == [2, 2]
+    assert [chip.shape[0] for chip in chips] == [WIDE.h, 2 * SMALL.h]
+    _, (whole,) = seen(FakePhoto(), FakeScalingDetector(1.0, SMALL))
+    assert whole.shape[0] == SMALL.h
+
+
+def test_a_doubled_face_keeps_its_surroundings_and_its_place() -> None:
+    picture = np.zeros((400, 600, 3), np.uint8)
+    picture[100:160, 200:240] = 255
+    kept: list[tuple[Image, Detection]] = []
+
+    def remember(image: Image, faces: Sequence[Detection]) -> list[Image]:
+        kept.extend((image, face) for face in faces)
+        return [image] * len(faces)
+
+    cut_from_fewer(picture, [Detection(Box(200, 100, 40, 60), 0.9)], remember)
+    ((image, face),) = kept
+    x, y, w, h = (round(value) for value in face.box)
+    assert (w, h) == (80, 120)
+    assert image[y + 4 : y + h - 4, x + 4 : x + w - 4].min() == 255
+    assert image.shape == (2 * (60 + 150), 2 * (40 + 150), 3)
+    assert image.sum() == pytest.approx(3 * 255 * w * h, rel=0.02)
 
 
 def test_a_narrow_face_keeps_its_place_in_the_larger_picture() -> None:
     _, (chip,) = seen(FakePhoto(), FakeScalingDetector(0.5, NARROW))
-    assert chip.shape[:2] == (round(NARROW.h * 801 / 401), 1200)
+    assert chip.shape[0] == round(NARROW.h * 801 / 401)
+    assert chip[0, 0, 0] == 1
 
 
 @pytest.mark.parametrize("boxes", [(), (WIDE,), (WIDE, WIDE)])
@@ -103,7 +132,7 @@ def test_nothing_more_is_decoded_where_no_face_is_narrow(boxes: tuple[Box, ...])
     photo = FakePhoto()
     _, chips = seen(photo, FakeScalingDetector(0.5, *boxes))
     assert photo.asked == [0.5]
-    assert [chip.shape[1] for chip in chips] == [600] * len(boxes)
+    assert [chip[0, 0, 0] for chip in chips] == [2] * len(boxes)
 
 
 def test_nothing_more_is_asked_of_a_photo_shown_whole() -> None:
@@ -115,7 +144,9 @@ def test_nothing_more_is_asked_of_a_photo_shown_whole() -> None:
 
 def test_a_photo_that_gives_no_more_pixels_is_cut_as_it_is() -> None:
     _, (chip,) = seen(FakePhoto(finest=2), FakeScalingDetector(0.3, NARROW))
-    assert chip.shape[1] == 600
+    assert chip[0, 0, 0] == 2
+    # Half as many pixels as the photo's own, and so doubled.
+    assert chip.shape[0] == 2 * 3 / 2 * NARROW.h
 
 
 def test_a_detector_that_knows_no_scales_is_shown_the_whole_photo() -> None:
