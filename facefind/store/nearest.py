@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -21,8 +22,7 @@ MOST_CANDIDATES = 25_600
 """Faces asked of the index, at first and at most; beyond, comparing all of them is cheaper."""
 
 EF_SEARCH = 200
-EF_SEARCH_WITHIN = 400
-"""Faces that the index holds in view, for the nearest few and for all within a distance."""
+"""Faces that the index holds in view."""
 
 COHORT_EVENTS = 20
 """Events that a cohort is drawn from at most."""
@@ -164,8 +164,14 @@ def find_faces(cursor: Any, question: Question, exact_up_to: int = EXACT_UP_TO) 
 
 
 def nearest_by_index(cursor: Any, question: Question) -> list[NearFace]:
-    """The first batch that the pipeline's index gives, nearest first, nearly; for measuring it."""
-    return next(_batches(cursor, question)) if _prepare_index(cursor, question) else []
+    """The first batch that the pipeline's index gives, nearest first, nearly; for measuring it.
+
+    Empty where there is no index, or fewer faces in scope than a batch has.
+    """
+    if not _prepare_index(cursor, question):
+        return []
+    with _opened(cursor, question) as batches:
+        return next(batches, [])
 
 
 def draw_cohort(
@@ -236,9 +242,17 @@ def _by_index(cursor: Any, question: Question, distinct: Distinct) -> list[Spott
     """None where there is no index, or it would have to be looked at too much."""
     if not _prepare_index(cursor, question):
         return None
+    with _opened(cursor, question) as batches:
+        return _enough(cursor, question, distinct, batches)
+
+
+def _enough(
+    cursor: Any, question: Question, distinct: Distinct, batches: Iterator[list[NearFace]]
+) -> list[Spotted] | None:
+    """The answer from as many batches as it takes; None where they end, or are too many."""
     near: list[NearFace] = []
     looked_at = 0
-    for batch in _batches(cursor, question):
+    for batch in batches:
         before = len(near)
         near += [face for face in batch if _is_near(face, question)]
         looked_at += len(batch)
@@ -265,22 +279,38 @@ def _prepare_index(cursor: Any, question: Question) -> bool:
     return bool(exists)
 
 
-def _batches(cursor: Any, question: Question) -> Iterator[list[NearFace]]:
-    """The faces by the index, nearest first, in growing batches, until it gives no more."""
+@contextmanager
+def _opened(cursor: Any, question: Question) -> Iterator[Iterator[list[NearFace]]]:
+    """The index's answer, for the block: see `_batches`.
+
+    An error in the block ends the transaction, and the server's cursor with it.
+    """
     named = queries("search")
+    cursor.execute(named["without_sorting"])
     cursor.execute(named["open_nearest"], question.parameters())
+    cursor.execute(named["with_sorting"])
+    yield _batches(cursor, question)
+    cursor.execute(named["close_nearest"])
+
+
+def _batches(cursor: Any, question: Question) -> Iterator[list[NearFace]]:
+    """The faces by the index, nearest first, in growing batches, all of them full.
+
+    With a batch that is not full the index has come to its end, or given up before: it does not say
+    which, and faces in scope may be missing. So that batch is no part of any answer; all faces are
+    compared then.
+    """
     count = FIRST_CANDIDATES
     if question.max_distance is None:
         # A photo may have several faces near.
         count = min(2 * question.limit, count)
     while True:
-        cursor.execute(named["fetch_nearest"], {"count": count})
+        cursor.execute(queries("search")["fetch_nearest"], {"count": count})
         rows = cursor.fetchall()
         if len(rows) < count:
-            break
+            return
         yield [NearFace(*row) for row in rows]
         count = min(2 * count, _LARGEST_BATCH)
-    cursor.execute(named["close_nearest"])
 
 
 def _located(cursor: Any, question: Question, near: Sequence[NearFace]) -> list[Spotted]:

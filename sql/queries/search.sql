@@ -93,7 +93,6 @@ FROM near JOIN faces f ON f.id = near.id;
 SELECT set_config('hnsw.ef_search', CASE WHEN iterative THEN %(ef_search)s ELSE '1000' END, true),
        CASE WHEN iterative THEN set_config('hnsw.iterative_scan', 'relaxed_order', true) END,
        CASE WHEN iterative THEN set_config('hnsw.max_scan_tuples', %(most)s, true) END,
-       set_config('enable_sort', 'off', true),
        iterative,
        EXISTS (SELECT FROM pg_index i
                WHERE i.indexrelid = to_regclass('faces_hnsw_' || replace(%(pipeline)s, '-', '_'))
@@ -102,6 +101,14 @@ FROM (
     SELECT (string_to_array(extversion, '.'))[1:2]::integer[] >= '{0,8}' AS iterative
     FROM pg_extension WHERE extname = 'vector'
 ) pgvector;
+
+-- Without sorting the planner takes the index also where it thinks that sorting is cheaper. Around
+-- the opening alone, which plans: what is asked later in the transaction may be sorted.
+-- name: without_sorting
+SET LOCAL enable_sort = off;
+
+-- name: with_sorting
+SET LOCAL enable_sort TO DEFAULT;
 
 -- The faces by the index, nearest first, nearly: it knows vectors at half precision, and what it
 -- comes upon late comes late. The driver writes parameters into the statement before the server

@@ -345,7 +345,10 @@ def crowd(crowded: Any) -> Event:
     return event
 
 
-BY_INDEX = {"count_scope", "prepare_index", "open_nearest", "fetch_nearest", "located"}
+BY_INDEX = {
+    "count_scope", "prepare_index", "without_sorting", "open_nearest", "with_sorting",
+    "fetch_nearest", "located", "close_nearest",
+}  # fmt: skip
 """The statements of a search that needs nothing but the index."""
 
 
@@ -354,7 +357,7 @@ def plan(connection: Any, statement: str, question: nearest.Question) -> str:
     sql = "EXPLAIN " + queries("search")[statement]
     with connection, connection.cursor() as cursor:
         if statement == "open_nearest":
-            cursor.execute("SET LOCAL enable_sort = off")
+            cursor.execute(queries("search")["without_sorting"])
         cursor.execute(sql, question.parameters(candidates=50))
         return "\n".join(line for (line,) in cursor.fetchall())
 
@@ -463,6 +466,30 @@ def test_without_an_index_all_are_compared(
     exact = Repository(crowded, exact_up_to=PHOTOS).search(people[0], [crowd], limit=7)
     execute(crowded_url, "DROP INDEX faces_hnsw_dlib")
     assert Repository(crowded, exact_up_to=0).search(people[0], [crowd], limit=7) == exact
+
+
+@pytest.mark.parametrize(("distance", "found"), [(0.6, 100), (9.0, PHOTOS)], ids=["few", "all"])
+def test_an_index_that_was_asked_leaves_the_transaction_as_it_was(
+    crowded: Any, crowd: Event, people: FloatArray, distance: float, found: int
+) -> None:
+    question = nearest.Question(people[0], [crowd.id], "dlib", distance, 0, None, None, 0)
+    with crowded, crowded.cursor() as cursor:
+        faces = nearest.find_faces(cursor, question, exact_up_to=0)
+        assert 0.95 * found <= len(faces) <= found
+        cursor.execute("SELECT current_setting('enable_sort')")
+        assert cursor.fetchall() == [("on",)]
+        cursor.execute("SELECT name FROM pg_cursors")
+        assert cursor.fetchall() == []
+
+
+def test_the_index_alone_gives_full_batches_or_nothing(
+    crowded: Any, crowd: Event, people: FloatArray
+) -> None:
+    few = nearest.Question(people[0], [crowd.id], "dlib", None, 10, None, None, 0)
+    with crowded, crowded.cursor() as cursor:
+        assert len(nearest.nearest_by_index(cursor, few)) == 20
+        assert nearest.nearest_by_index(cursor, replace(few, events=[crowd.id + 1])) == []
+        assert nearest.nearest_by_index(cursor, replace(few, pipeline="none")) == []
 
 
 def test_half_precision_decides_nothing(crowded: Any, crowd: Event, people: FloatArray) -> None:
