@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from facefind.errors import FacefindError
 from facefind.store.embedded import embedded_server
 
 if TYPE_CHECKING:
     from facefind.store.repository import Repository
+
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -57,12 +59,13 @@ def _meanwhile(prepare: Callable[[], object] | None) -> Iterator[Callable[[], No
 
 
 def _prepare(more: Callable[[], object] | None) -> None:
-    # Whatever is wrong here is met again, and told, by whoever needs it.
-    with suppress(ImportError, FacefindError):
+    try:
         importlib.import_module("facefind.store.repository")
         importlib.import_module("facefind.store.migrate")
         if more is not None:
             more()
+    except Exception:  # noqa: BLE001  # met again, and told, by whoever needs it
+        _log.debug("what the command will need could not be prepared", exc_info=True)
 
 
 @contextmanager

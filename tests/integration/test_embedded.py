@@ -275,7 +275,7 @@ def test_data_of_no_version_is_one_sentence_and_the_log(home: Path, version: byt
     file.unlink()
     if version is not None:
         file.write_bytes(version)
-    with pytest.raises(StoreError, match="stopped while starting: .*FATAL") as caught:
+    with pytest.raises(StoreError, match=r"stopped while starting: .*FATAL") as caught:
         enter(home)
     assert type(caught.value) is StoreError
     assert str(home / "postgres" / "server.log") in caught.value.hint
