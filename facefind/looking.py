@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -20,6 +21,8 @@ from facefind.memory import keep_freed_memory
 from facefind.settings import Settings
 from facefind.stages import Stages, untimed
 from facefind.types import Face, Image, PhotoInfo
+
+_log = logging.getLogger(__name__)
 
 BATCH = 16
 """Faces embedded together; on a processor more is no faster."""
@@ -107,6 +110,10 @@ class Look(Generic[A]):
     found: Searched | PhotoError | None
     path: Path
 
+    def __post_init__(self) -> None:
+        if isinstance(self.found, PhotoError):
+            _let_go(self.found)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found(Generic[A]):
@@ -144,13 +151,13 @@ class Eyes:
         with self._lock:
             known = self._searches.get(sha256)
             search = known or self._searches.setdefault(sha256, Future())
-        if known is None:
-            try:
-                search.set_result(self._see(data))
-            except BaseException as error:
-                search.set_exception(error)
-                raise
-        return search.result()
+        try:
+            if known is None:
+                self._carry_out(search, data)
+            return search.result()
+        finally:
+            # Or an error would hold them, and the search its error in turn.
+            del known, search, data
 
     def forget(self, sha256: str) -> None:
         """Lets go of what was found in a content."""
@@ -162,6 +169,17 @@ class Eyes:
         searched = [look.found for look in looks if isinstance(look.found, Searched)]
         faces = iter(self._embed([found.seen for found in searched]))
         return [_found(look, faces) for look in looks]
+
+    def _carry_out(self, search: Future[Searched], data: bytes) -> None:
+        try:
+            search.set_result(self._see(data))
+        except PhotoError as error:
+            _log.debug("%s (%r)", error, error.__cause__)
+            search.set_exception(_let_go(error))
+        except BaseException as error:  # noqa: BLE001  # raised again where the result is taken
+            search.set_exception(error)
+        finally:
+            del search
 
     def _see(self, data: bytes) -> Searched:
         stages = self._pace.stages
@@ -182,7 +200,7 @@ class Eyes:
                 return list(self._finder.recognise(seen))
         except PhotoError as error:
             if len(seen) == 1:
-                return [error]
+                return [_let_go(error)]
         # One that cannot be embedded takes nobody else's faces away.
         return [faces for one in seen for faces in self._embed([one])]
 
@@ -219,6 +237,12 @@ def look_at_all(
         workers, items, look, eyes.recognise, weight=_faces, enough=pace.batch, together=together
     )
     return iter(way)
+
+
+def _let_go(error: PhotoError) -> PhotoError:
+    """The error without the way it came, whose frames hold the photo's bytes and pixels."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _faces(look: Look[A]) -> int:

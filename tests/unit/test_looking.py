@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
-from collections.abc import Sequence
+import weakref
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from facefind import looking
+from facefind import images, looking
 from facefind.cli import output
 from facefind.cli.ledger import Ledger, print_ledger
-from facefind.errors import InferenceError
+from facefind.errors import InferenceError, PhotoError
 from facefind.inference.protocols import PhotoPixels, Seen
 from facefind.ingest import IngestReport, find_photos, ingest
-from facefind.looking import Pace
+from facefind.looking import Eyes, Look, Pace
 from facefind.stages import Spent, Stages, StageTimer, untimed
 from facefind.types import Event, Face
 from tests.fakes import BLUE, GREEN, RED, ColourFinder, MemoryStore, write_photo
+from tests.pictures import encode, quarters
 
 EVENT = Event(1, "party", "dlib", "f00d", {})
 
@@ -151,6 +156,94 @@ def test_large_photos_are_looked_at_one_at_a_time_but_beside_small_ones(
     assert report.new == 6
     assert all(sum(width > 200 for width in at_once) <= 1 for at_once in finder.together)
     assert any(len(at_once) > 1 and at_once[-1] > 200 for at_once in finder.together)
+
+
+# What failed photos leave behind
+
+
+@pytest.fixture
+def no_gc() -> Iterator[None]:
+    """What is in a circle stays: nothing big may be."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def look(eyes: Eyes, name: str, data: bytes) -> Look[str]:
+    try:
+        return Look(name, eyes.search(name, data), Path(name))
+    except PhotoError as error:
+        return Look(name, error, Path(name))
+
+
+@pytest.mark.usefixtures("no_gc")
+def test_a_photo_that_cannot_be_decoded_is_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = list["weakref.ref[images.OpenedPhoto]"]()
+
+    class Noted(images.OpenedPhoto):
+        def __init__(self, data: bytes) -> None:
+            opened.append(weakref.ref(self))
+            super().__init__(data)
+
+    monkeypatch.setattr(images, "OpenedPhoto", Noted)
+    eyes = Eyes(ColourFinder(), Pace())
+    data = encode(quarters(320, 256), "JPEG")
+    looks = [look(eyes, str(number), data[:length]) for number, length in enumerate((2000, 300))]
+    assert [str(one.found) for one in looks] == ["the JPEG picture is truncated"] * 2
+    again = look(eyes, "0", data)
+    assert again.found is looks[0].found
+    assert [reference() for reference in opened] == [None, None]
+
+
+class Refusing(ColourFinder):
+    """Refuses each photo, or each photo's faces, and knows what it had of it in its hands."""
+
+    def __init__(self, step: str) -> None:
+        super().__init__()
+        self.step = step
+        self.held: list[weakref.ref[Any]] = []
+
+    def see(self, photo: PhotoPixels, stages: Stages = untimed) -> Seen:
+        if self.step == "see":
+            self._refuse()
+        return super().see(photo, stages)
+
+    def recognise(self, seen: Sequence[Seen]) -> list[list[Face]]:
+        self._refuse()
+        return []
+
+    def _refuse(self) -> None:
+        pixels = np.zeros(100)
+        self.held.append(weakref.ref(pixels))
+        try:
+            raise ValueError("no")
+        except ValueError as error:
+            raise InferenceError("refused") from error
+
+
+@pytest.mark.usefixtures("no_gc")
+@pytest.mark.parametrize("step", ["see", "recognise"])
+def test_a_photo_that_is_refused_is_let_go_of(step: str) -> None:
+    finder = Refusing(step)
+    eyes = Eyes(finder, Pace())
+    data = encode(quarters(320, 256), "JPEG")
+    found = eyes.recognise([look(eyes, name, data) for name in "ab"])
+    assert [str(one.error) for one in found] == ["refused", "refused"]
+    assert len(finder.held) >= 2
+    assert {reference() for reference in finder.held} == {None}
+
+
+@pytest.mark.usefixtures("no_gc")
+def test_an_error_of_the_program_tells_where_it_was_and_ends_the_search() -> None:
+    class Wrong(ColourFinder):
+        def see(self, photo: PhotoPixels, stages: Stages = untimed) -> Seen:
+            raise KeyError(photo.size)
+
+    eyes = Eyes(Wrong(), Pace())
+    with pytest.raises(KeyError) as caught:
+        look(eyes, "a", encode(quarters(320, 256), "JPEG"))
+    assert caught.traceback[-1].name == "see"
 
 
 # Where the time goes
