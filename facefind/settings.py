@@ -5,7 +5,6 @@ Read once at start, never at import.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from facefind.errors import UsageError
+from facefind.machine import usable_cores, usable_memory
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,6 +24,9 @@ CONFIG_NAME = "config.toml"
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 DEVICES: tuple[Device, ...] = get_args(Device)
 
+MEMORY_OF_A_PHOTO = 500_000_000
+"""Bytes that looking at one more photo at once may take."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -33,7 +36,7 @@ class Settings:
         home: Folder of the embedded database, downloaded weights and the config file.
         database_url: A PostgreSQL of the user's own; None starts the embedded one.
         threads: Photos that ingest and reindex look at at once, and the threads of a model where
-            there is but one picture; 0 for one on each core.
+            there is but one picture; 0 for one on each core, but no more photos than memory allows.
         batch: Faces that are embedded together; 0 leaves the choice to the program.
         device: What models run on: "cuda" is an NVIDIA GPU or an error, "auto" one that works.
     """
@@ -47,19 +50,15 @@ class Settings:
     @property
     def workers(self) -> int:
         """How many photos are looked at at once."""
-        return self.threads or usable_cores()
+        if self.threads:
+            return self.threads
+        cores, memory = usable_cores(), usable_memory()
+        return cores if memory is None else max(1, min(cores, memory // MEMORY_OF_A_PHOTO))
 
     @property
     def models_dir(self) -> Path:
         """Where downloaded weight files lie."""
         return self.home / "models"
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:

@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 from numpy.typing import NDArray
 
 from facefind.errors import InferenceError, RuntimeMissing, SetupError, WeightsError
+from facefind.machine import usable_cores
 from facefind.settings import Device
 
 _log = logging.getLogger(__name__)
@@ -216,20 +217,13 @@ def _options(runtime: Any, threads: int) -> Any:
     options.log_severity_level = 2 if _log.isEnabledFor(logging.DEBUG) else 4
     # Said outright: a count that onnxruntime picks itself comes with pinning threads to cores,
     # which containers forbid.
-    options.intra_op_num_threads = threads or _cores()
+    options.intra_op_num_threads = threads or usable_cores()
     # Idle threads that spin slow the other networks down: a pipeline runs two by turns.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # It would keep a plan, and at the next run a block of memory, for every shape of photo: two
     # threads with photos of eleven shapes then hold 750 MB instead of 520, and are no faster.
     options.enable_mem_pattern = False
     return options
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _lacking(runtime: Any) -> tuple[str, str] | None:
