@@ -28,22 +28,25 @@ from numpy.typing import NDArray
 
 from facefind.errors import SetupError
 from facefind.resources import judged_as, resource_dir
+from facefind.scoring import (
+    Faces,
+    Surroundings,
+    as_distances,
+    distances_of,
+    likeness,
+    scores_of,
+    speaking,
+)
 from facefind.types import FloatArray
 
-BLOCK = 512
-"""Candidates whose distances exist at one time."""
+BLOCK = 64
+"""Candidates whose distances exist at one time: with 4000 strangers' they fit into a cache."""
 
 MOST_SURE = 50
 """Faces, at most, that speak for the probe."""
 
-MOST_NEIGHBOURS = 20
-"""Faces, at most, that speak for a candidate."""
-
 MOST_WITNESSES = 2000
 """Candidates, the best first, that may speak for another."""
-
-HIGHEST_SCORE = 12.0
-"""Scores above are cut: the same picture twice is no better evidence than two pictures."""
 
 FEWEST = 16
 """Faces from which on the prior falls: smaller events were not fitted on."""
@@ -124,18 +127,6 @@ class Density:
         wide = random.standard_normal((len(parts), self.factor.shape[1]))
         narrow = random.standard_normal(parts.shape)
         return _unit(parts + wide @ self.factor.T + narrow * np.sqrt(self.rest))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Surroundings:
-    """How far the nearest strangers of some faces are: mean and deviation, (N,) each."""
-
-    mean: FloatArray
-    deviation: FloatArray
-
-    def at(self, rows: Any) -> Surroundings:
-        """Of some of the faces."""
-        return Surroundings(self.mean[rows], self.deviation[rows])
 
 
 class Expanded(NamedTuple):
@@ -254,10 +245,13 @@ def each_person_once(cohort: FloatArray, floor: float) -> FloatArray:
     """
     if len(cohort) < 2:
         return cohort
-    near = np.tril(cohort @ cohort.T > 1 - floor**2 / 2, -1)
     kept = np.ones(len(cohort), bool)
-    for row in np.flatnonzero(near.any(axis=1)):
-        kept[row] = not near[row][kept].any()
+    for first in range(0, len(cohort), BLOCK):
+        block = cohort[first : first + BLOCK]
+        near = block @ cohort[: first + len(block)].T > likeness(floor)
+        before = np.tril(near, first - 1)
+        for row in np.flatnonzero(before.any(axis=1)):
+            kept[first + row] = not before[row][kept[: first + len(block)]].any()
     return cohort[kept]
 
 
@@ -275,8 +269,8 @@ class Question:
         self._vectors = candidates.vectors
         self._photos = candidates.photos
         self._around = around
-        self.distances = _distances(probe[None], self._vectors)[0]
-        self.scores = _scores(self.distances[None], probe_around, around)[0]
+        self.distances = distances_of(probe[None], self._vectors)[0]
+        self.scores = scores_of(self.distances, probe_around, around)
 
     def expanded(self, enough: float) -> Expanded:
         """The scores after expansion.
@@ -287,11 +281,13 @@ class Question:
         order = np.argsort(-self.scores, kind="stable")
         means, for_probe = self._for_probe(order[:MOST_SURE], enough)
         sums, counts = means.copy(), np.zeros_like(means)
-        witnesses = order[:MOST_WITNESSES]
+        every = Faces(self._vectors, self._photos, self._around)
+        witnesses = every.at(order[:MOST_WITNESSES])
+        heard = means[order[:MOST_WITNESSES]]
         for first in range(0, len(means), BLOCK):
             rows = slice(first, first + BLOCK)
-            speaks = self._witnesses(rows, witnesses, enough)
-            sums[rows] += speaks @ means[witnesses]
+            speaks = speaking(every.at(rows), witnesses, enough)
+            sums[rows] += speaks @ heard
             counts[rows] = speaks.sum(axis=1)
         return Expanded(sums / (1 + counts), for_probe, self.distances)
 
@@ -303,56 +299,34 @@ class Question:
         sure = best[self.scores[best] >= enough]
         if not len(sure):
             return self.scores, np.zeros_like(self.scores)
-        between = self._between(sure, slice(None))
+        distances = distances_of(self._vectors[sure], self._vectors)
+        between = scores_of(distances, self._around.at((sure, None)), self._around)
         between[np.arange(len(sure)), sure] = 0
         counts = np.full(len(self.scores), len(sure), np.float32)
         counts[sure] -= 1
         return (2 * self.scores + between.sum(axis=0)) / (2 + counts), counts
 
-    def _witnesses(self, rows: slice, witnesses: NDArray[np.intp], enough: float) -> FloatArray:
-        """1 where a witness speaks for a candidate of the rows, else 0."""
-        scores = self._between(rows, witnesses)
-        scores[self._photos[rows, None] == self._photos[witnesses]] = -np.inf
-        speaks = scores >= enough
-        crowded = np.flatnonzero(speaks.sum(axis=1) > MOST_NEIGHBOURS)
-        if len(crowded):
-            cut = len(witnesses) - MOST_NEIGHBOURS
-            least = np.partition(scores[crowded], cut, axis=1)[:, cut, None]
-            speaks[crowded] &= scores[crowded] >= least
-        return speaks.astype(np.float32)
-
-    def _between(self, rows: Any, columns: Any) -> FloatArray:
-        distances = _distances(self._vectors[rows], self._vectors[columns])
-        return _scores(distances, self._around.at(rows), self._around.at(columns))
-
 
 def surroundings(faces: FloatArray, library: FloatArray, fitted: Calibration) -> Surroundings:
     """Of each of N faces; strangers that are drawn may come as near as they like."""
-    parts = [
-        _nearest_strangers(faces[first : first + BLOCK], library, fitted)
-        for first in range(0, len(faces), BLOCK)
-    ]
-    nearest = np.concatenate(parts)
-    mean, deviation = nearest.mean(axis=1), nearest.std(axis=1)
+    distances = _nearest_strangers(faces, library, fitted)
+    mean, deviation = distances.mean(axis=1), distances.std(axis=1)
     return Surroundings(np.clip(mean, *fitted.means), np.clip(deviation, *fitted.deviations))
 
 
 def _nearest_strangers(faces: FloatArray, library: FloatArray, fitted: Calibration) -> FloatArray:
-    real = _distances(faces, library)
-    real[real < fitted.floor] = np.inf
-    distances = np.hstack([_distances(faces, fitted.strangers), real])
-    return np.partition(distances, fitted.nearest - 1, axis=1)[:, : fitted.nearest]
-
-
-def _scores(distances: FloatArray, rows: Surroundings, columns: Surroundings) -> FloatArray:
-    one = (distances - rows.mean[:, None]) / rows.deviation[:, None]
-    other = (distances - columns.mean) / columns.deviation
-    return np.minimum((one + other) / -2, HIGHEST_SCORE)
-
-
-def _distances(a: FloatArray, b: FloatArray) -> FloatArray:
-    distances: FloatArray = np.sqrt(np.maximum(2 - 2 * (a @ b.T), 0))
-    return distances
+    """(N, `Calibration.nearest`) distances, in no order."""
+    strangers = np.concatenate([library, fitted.strangers]).T
+    cut, limit = strangers.shape[1] - fitted.nearest, likeness(fitted.floor)
+    nearest = np.empty((len(faces), fitted.nearest), np.float32)
+    for first in range(0, len(faces), BLOCK):
+        # The most alike are the nearest: only theirs become distances.
+        alike = faces[first : first + BLOCK] @ strangers
+        real = alike[:, : len(library)]
+        real[real > limit] = -np.inf
+        alike.partition(cut, axis=1)
+        nearest[first : first + BLOCK] = alike[:, cut:]
+    return as_distances(nearest)
 
 
 def _unit(vectors: NDArray[Any]) -> FloatArray:

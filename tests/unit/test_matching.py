@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from facefind import matching
 from facefind.errors import SetupError
@@ -19,6 +20,7 @@ from facefind.matching import (
     rescore,
     surroundings,
 )
+from facefind.scoring import MOST_NEIGHBOURS
 from facefind.types import FloatArray
 
 NOBODY = np.empty((0, 128), np.float32)
@@ -213,6 +215,69 @@ def test_order_and_blocks_change_nothing(
 def test_equal_questions_get_equal_answers(fitted: Calibration, people: FloatArray) -> None:
     faces = np.concatenate([photos_of(people[0], 5), people[1:50]])
     assert (ask(people[0], faces, fitted) == ask(people[0], faces, fitted)).all()
+
+
+def by_definition(
+    probe: FloatArray, candidates: Candidates, cohort: FloatArray, fitted: Calibration, scope: int
+) -> NDArray[np.float64]:
+    """What `rescore` answers, of every pair and with twice the digits."""
+    faces, strangers = candidates.vectors.astype(float), fitted.strangers.astype(float)
+
+    def distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.sqrt(np.maximum(2 - 2 * a @ b.T, 0)))
+
+    library = cohort[:0].astype(float)
+    for face in cohort.astype(float):
+        if not (distances(face[None], library) < fitted.floor).any():
+            library = np.vstack([library, face])
+
+    def around(some: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        real = distances(some, library)
+        real[real < fitted.floor] = np.inf
+        near = np.sort(np.hstack([real, distances(some, strangers)]))[:, : fitted.nearest]
+        return (
+            near.mean(axis=1).clip(*fitted.means)[:, None],
+            near.std(axis=1).clip(*fitted.deviations)[:, None],
+        )
+
+    def scores(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+        (m, s), (n, t), d = around(a), around(b), distances(a, b)
+        return np.asarray(np.minimum(((d - m) / s + (d - n.T) / t.T) / -2, 12))
+
+    prior = -np.log(scope)
+    enough = (fitted.sure - fitted.pair[0] - prior) / fitted.pair[1]
+    first, pairs = scores(probe.astype(float)[None], faces)[0], scores(faces, faces)
+    sure = [row for row in np.argsort(-first)[: matching.MOST_SURE] if first[row] >= enough]
+    heard = pairs[sure]
+    heard[range(len(sure)), sure] = 0
+    spoke = len(sure) - np.isin(range(len(faces)), sure)
+    means = (2 * first + heard.sum(axis=0)) / (2 + spoke) if sure else first
+    pairs[candidates.photos[:, None] == candidates.photos] = -np.inf
+    pairs[:, np.argsort(-first)[matching.MOST_WITNESSES :]] = -np.inf
+    speaks = pairs >= np.maximum(enough, np.sort(pairs)[:, -MOST_NEIGHBOURS, None])
+    expanded = (means + speaks @ means) / (1 + speaks.sum(axis=1))
+    rows = np.stack([first * 0 + 1, expanded, np.log1p(spoke), first * 0, distances(
+        probe.astype(float)[None], faces)[0]], axis=1)  # fmt: skip
+    return np.asarray(1 / (1 + np.exp(-(rows @ np.array(fitted.group) + prior))))
+
+
+@pytest.mark.parametrize("mates", [10, 60, 250])
+@pytest.mark.parametrize("scope", [20, 300, 3000])
+def test_what_is_left_out_and_done_in_parts_changes_nothing(
+    mates: int, scope: int, fitted: Calibration, people: FloatArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching, "MOST_WITNESSES", 200)
+    strangers = people[1:600]
+    near = strangers[np.argsort(-(strangers @ people[0]))][: 300 - mates]
+    faces = np.concatenate([photos_of(people[0], mates), near])
+    random = np.random.RandomState(mates)
+    candidates = Candidates(faces, random.randint(0, 200, len(faces)))
+    cohort = np.concatenate([faces[::7], people[300:900]])
+    answered = rescore(people[0], candidates, cohort, faces_in_scope=scope, calibration=fitted)
+    expected = by_definition(people[0], candidates, cohort, fitted, scope)
+    assert answered == pytest.approx(expected, abs=1e-5)
+    assert (expected > fitted.default).sum() >= min(mates, 10)
+    assert (expected < 0.01).sum() >= 20
 
 
 def test_a_face_in_the_same_photo_does_not_speak(fitted: Calibration, people: FloatArray) -> None:
