@@ -14,6 +14,7 @@
      |   +- UnreadablePhoto      not a picture, damaged, or not permitted to be read
      |   +- PhotoTooLarge        more pixels than the limit
      |   +- InferenceError       a model refused this picture's pixels
+     |   +- OutOfMemory          there was no room for the picture at that moment
      +- NobodyFound              exit code 1: the answer is "no one"
          +- NoFaceInPortrait     a portrait shows no face that can be found
 
@@ -89,6 +90,10 @@ class PhotoTooLarge(PhotoError):
 
 class InferenceError(PhotoError):
     """A model refused this picture's pixels, or answered with something impossible."""
+
+
+class OutOfMemory(PhotoError):
+    """There was not enough memory for a picture; when more of it is free, there may be."""
 
 
 class NobodyFound(FacefindError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -14,7 +15,7 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar
 import cv2
 
 from facefind import images
-from facefind.errors import PhotoError
+from facefind.errors import InferenceError, OutOfMemory, PhotoError
 from facefind.flow import Flow, Gate, Workers
 from facefind.inference.protocols import BatchFinder, PhotoPixels, Seen
 from facefind.memory import keep_freed_memory
@@ -39,6 +40,9 @@ PIXELS_EACH = 25_000_000
 LARGE = 40_000_000
 """Photos with more pixels are let in one at a time, beside smaller ones: decoded in full, one
 takes over half a gigabyte."""
+
+_LACKED = re.compile("memory|alloc", re.IGNORECASE)
+"""What onnxruntime and OpenCV write where they had no room: they have no error of its own."""
 
 A = TypeVar("A")
 Item = TypeVar("Item")
@@ -182,11 +186,19 @@ class Eyes:
             del search
 
     def _see(self, data: bytes) -> Searched:
+        try:
+            return self._look_at(data)
+        except OutOfMemory as error:
+            _log.debug("Once more, with nothing else at work: %s", error)
+        return self._look_at(data, alone=True)
+
+    def _look_at(self, data: bytes, *, alone: bool = False) -> Searched:
         stages = self._pace.stages
-        with stages("decode"):
-            photo = images.OpenedPhoto(data)
-        with self._gate.holding(self._weight(*photo.size)):
-            return Searched(photo.info, self._finder.see(_TimedPixels(photo, stages), stages))
+        with _lack_of_memory_told():
+            with stages("decode"):
+                photo = images.OpenedPhoto(data)
+            with self._gate.holding(self._room if alone else self._weight(*photo.size)):
+                return Searched(photo.info, self._finder.see(_TimedPixels(photo, stages), stages))
 
     def _weight(self, width: int, height: int) -> int:
         """What a photo takes of the room, whatever its format: its small faces need all of it."""
@@ -194,13 +206,16 @@ class Eyes:
         # There is no room for two that take more than half of it.
         return pixels if pixels <= LARGE else max(pixels, self._room // 2 + 1)
 
-    def _embed(self, seen: Sequence[Seen]) -> list[list[Face] | PhotoError]:
+    def _embed(self, seen: Sequence[Seen], *, alone: bool = False) -> list[list[Face] | PhotoError]:
         try:
-            with self._pace.stages("embed"):
+            with _lack_of_memory_told(), self._pace.stages("embed"):
                 return list(self._finder.recognise(seen))
         except PhotoError as error:
-            if len(seen) == 1:
+            if alone or (len(seen) == 1 and not isinstance(error, OutOfMemory)):
                 return [_let_go(error)]
+        if len(seen) == 1:
+            with self._gate.holding(self._room):
+                return self._embed(seen, alone=True)
         # One that cannot be embedded takes nobody else's faces away.
         return [faces for one in seen for faces in self._embed([one])]
 
@@ -237,6 +252,23 @@ def look_at_all(
         workers, items, look, eyes.recognise, weight=_faces, enough=pace.batch, together=together
     )
     return iter(way)
+
+
+@contextmanager
+def _lack_of_memory_told() -> Iterator[None]:
+    """Gives a lack of memory, which is soon over, one name wherever it shows.
+
+    Raises:
+        OutOfMemory: Memory ran out.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise OutOfMemory("not enough memory to look at the picture") from error
+    except InferenceError as error:
+        if not _LACKED.search(error.message):
+            raise
+        raise OutOfMemory(error.message, error.hint) from error
 
 
 def _let_go(error: PhotoError) -> PhotoError:

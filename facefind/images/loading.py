@@ -33,7 +33,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from facefind.errors import PhotoTooLarge, UnreadablePhoto
+from facefind.errors import OutOfMemory, PhotoTooLarge, UnreadablePhoto
 from facefind.images import exif, formats, jpeg, png, raw
 
 _MEGA = 1_000_000
@@ -51,7 +51,6 @@ _DECODER_ERRORS = (
     BufferError,
     EOFError,
     LookupError,
-    MemoryError,
     OSError,
     RuntimeError,
     SyntaxError,
@@ -103,20 +102,20 @@ def plain_reasons(format_: str, max_megapixels: float) -> Iterator[None]:
     """Tells what Pillow and the libraries under it complain of in plain words.
 
     Raises:
-        PhotoTooLarge, UnreadablePhoto: They complained.
+        PhotoTooLarge, UnreadablePhoto, OutOfMemory: They complained.
     """
     try:
         yield
     except Image.DecompressionBombError as error:
         raise PhotoTooLarge(f"more than the limit of {max_megapixels:g} megapixels") from error
+    except MemoryError as error:
+        raise OutOfMemory(f"not enough memory to decode the {format_} picture") from error
     except _DECODER_ERRORS as error:
         raise UnreadablePhoto(_reason(format_, error)) from error
 
 
 def _reason(format_: str, error: BaseException) -> str:
     """A library's complaint in plain, stable words: its own name numbers, offsets and addresses."""
-    if isinstance(error, MemoryError):
-        return f"not enough memory to decode the {format_} picture"
     if isinstance(error, EOFError) or "truncated" in str(error).lower():
         return f"the {format_} picture is truncated"
     return f"the {format_} picture is damaged, or of a kind that cannot be read"

@@ -17,7 +17,7 @@ import pytest
 from facefind import images, looking
 from facefind.cli import output
 from facefind.cli.ledger import Ledger, print_ledger
-from facefind.errors import InferenceError, PhotoError
+from facefind.errors import InferenceError, OutOfMemory, PhotoError
 from facefind.inference.protocols import PhotoPixels, Seen
 from facefind.ingest import IngestReport, find_photos, ingest
 from facefind.looking import Eyes, Look, Pace
@@ -231,7 +231,7 @@ def test_a_photo_that_is_refused_is_let_go_of(step: str) -> None:
     found = eyes.recognise([look(eyes, name, data) for name in "ab"])
     assert [str(one.error) for one in found] == ["refused", "refused"]
     assert len(finder.held) >= 2
-    assert {reference() for reference in finder.held} == {None}
+    assert all(reference() is None for reference in finder.held)
 
 
 @pytest.mark.usefixtures("no_gc")
@@ -244,6 +244,102 @@ def test_an_error_of_the_program_tells_where_it_was_and_ends_the_search() -> Non
     with pytest.raises(KeyError) as caught:
         look(eyes, "a", encode(quarters(320, 256), "JPEG"))
     assert caught.traceback[-1].name == "see"
+
+
+# Memory that runs out
+
+
+class Cramped(ColourFinder):
+    """Lacks memory while another photo is looked at; three are at first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lacked = 0
+        self._start = threading.Barrier(3)
+        self._inside: list[object] = []
+
+    def see(self, photo: PhotoPixels, stages: Stages = untimed) -> Seen:
+        self._inside.append(photo)
+        try:
+            if not self.lacked:
+                self._start.wait(10)
+            if len(self._inside) > 1:
+                self.lacked += 1
+                raise MemoryError
+            return super().see(photo, stages)
+        finally:
+            self._inside.remove(photo)
+
+
+def test_a_photo_that_lacks_memory_is_looked_at_once_more_alone(tmp_path: Path) -> None:
+    for number in range(3):
+        write_photo(tmp_path / f"{number}.png", RED, size=(90 + number, 60))
+    finder = Cramped()
+    report, _ = run(tmp_path, Pace(3, batch=1), finder)
+    assert finder.lacked >= 1
+    assert (report.new, report.new_faces, report.failed) == (3, 3, ())
+
+
+class Failing(ColourFinder):
+    """Raises an error at its first so many attempts at a step."""
+
+    def __init__(self, step: str, error: Exception, times: int) -> None:
+        super().__init__()
+        self.attempts = 0
+        self._step, self._error, self._times = step, error, times
+
+    def see(self, photo: PhotoPixels, stages: Stages = untimed) -> Seen:
+        self._attempt("see")
+        return super().see(photo, stages)
+
+    def recognise(self, seen: Sequence[Seen]) -> list[list[Face]]:
+        self._attempt("recognise")
+        return super().recognise(seen)
+
+    def _attempt(self, step: str) -> None:
+        if step == self._step:
+            self.attempts += 1
+            if self.attempts <= self._times:
+                raise self._error
+
+
+LACKING = [
+    MemoryError(),
+    OutOfMemory("not enough memory to decode the JPEG picture"),
+    InferenceError("A network refused a picture: Failed to allocate memory for a buffer."),
+    InferenceError("OpenCV refused the picture: (-4:Insufficient memory) in function 'alloc'"),
+]
+
+
+@pytest.mark.parametrize("step", ["see", "recognise"])
+@pytest.mark.parametrize("error", LACKING)
+def test_every_lack_of_memory_is_given_a_second_chance_and_no_third(
+    step: str, error: Exception
+) -> None:
+    data = encode(quarters(320, 256), "JPEG")
+    for times, failed in ((1, False), (2, True)):
+        finder = Failing(step, error, times)
+        eyes = Eyes(finder, Pace())
+        (found,) = eyes.recognise([look(eyes, "a", data)])
+        assert isinstance(found.error, OutOfMemory) == failed
+        assert finder.attempts == 2
+
+
+@pytest.mark.parametrize("step", ["see", "recognise"])
+def test_other_failures_have_no_second_chance(step: str) -> None:
+    finder = Failing(step, InferenceError("no such shape"), 1)
+    eyes = Eyes(finder, Pace())
+    (found,) = eyes.recognise([look(eyes, "a", encode(quarters(320, 256), "JPEG"))])
+    assert (str(found.error), finder.attempts) == ("no such shape", 1)
+
+
+def test_of_photos_embedded_together_each_is_tried_when_memory_runs_out() -> None:
+    finder = Failing("recognise", MemoryError(), 2)
+    eyes = Eyes(finder, Pace())
+    data = encode(quarters(320, 256), "JPEG")
+    found = eyes.recognise([look(eyes, name, data) for name in "ab"])
+    assert [one.error for one in found] == [None, None]
+    assert finder.attempts == 4
 
 
 # Where the time goes
