@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models import int8
+from facefind.inference import weights
+from models import dlib_to_int8, int8
 
 onnx = pytest.importorskip("onnx", reason="onnx builds the weights")
 
@@ -143,6 +147,46 @@ def test_a_mean_corrects_what_rounding_the_weights_shifts() -> None:
 def test_the_same_network_gives_the_same_bytes() -> None:
     first, second = (quantised()[1].SerializeToString(deterministic=True) for _ in range(2))
     assert first == second
+
+
+VARIANTS = {"int8-1": "68c8e7e79239ecf7ebd68d5f6a30aa1b1100e43661e385a2674d7a62c936d2a5"}
+"""What each variant in ``dlib_resnet_int8.toml`` is made of, see `makings`; the last is today's."""
+
+
+def test_another_rounding_is_another_variant() -> None:
+    today = (weights.records()["dlib_resnet_int8"].variant, sha256(makings()))
+    assert today == list(VARIANTS.items())[-1], (
+        "The rounded network computes something else than before, so vectors of before cannot be "
+        "compared with its own. Give models/dlib_resnet_int8.toml a new `variant`, so that events "
+        "of before are known for what they are, and add it to VARIANTS with this digest."
+    )
+
+
+def makings() -> Iterator[bytes]:
+    """What the rounded network is made with: measured ranges, rules, and a small network's result.
+
+    Of the latter only what it computes, however a version of onnx writes it down.
+    """
+    ranges = json.loads(dlib_to_int8.RANGES.read_text("utf-8"))["ranges"]
+    yield json.dumps(ranges, sort_keys=True).encode()
+    yield repr((dlib_to_int8.PIXELS, dlib_to_int8.NOT_ROUNDED, int8.UNCHANGED)).encode()
+    exact = network()
+    mean = int8.fold_normalisation(exact)
+    known = {"pixels": (0.0, 255.0), "rectified": (0.0, 4.0), "two": (-6.0, 5.0)}
+    graph = int8.quantise(exact, known, {"pixels": mean}).graph
+    for node in graph.node:
+        attributes = sorted((a.name, onnx.helper.get_attribute_value(a)) for a in node.attribute)
+        yield repr((node.op_type, [*node.input], [*node.output], attributes)).encode()
+    for tensor in graph.initializer:
+        held = onnx.numpy_helper.to_array(tensor)
+        yield repr((tensor.name, held.dtype.str, held.shape)).encode() + held.tobytes()
+
+
+def sha256(parts: Iterator[bytes]) -> str:
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(len(part).to_bytes(8, "little") + part)
+    return whole.hexdigest()
 
 
 def test_a_range_of_a_tensor_that_is_not_there_is_refused() -> None:
