@@ -198,7 +198,9 @@ class Eyes:
             with stages("decode"):
                 photo = images.OpenedPhoto(data)
             with self._gate.holding(self._room if alone else self._weight(*photo.size)):
-                return Searched(photo.info, self._finder.see(_TimedPixels(photo, stages), stages))
+                seen = self._finder.see(_TimedPixels(photo, stages), stages)
+                # A raw file's size is settled only now.
+                return Searched(photo.info, seen)
 
     def _weight(self, width: int, height: int) -> int:
         """What a photo takes of the room, whatever its format: its small faces need all of it."""

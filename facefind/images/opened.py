@@ -8,6 +8,8 @@ from dataclasses import replace
 from itertools import count
 from typing import NamedTuple
 
+from PIL.Image import fromarray
+
 from facefind.images import colour, exif, formats, loading, raw
 from facefind.types import Image, PhotoInfo
 
@@ -26,8 +28,8 @@ class OpenedPhoto:
 
     Only the header is read at first; `at` decodes. A JPEG, also the preview in a camera's raw file,
     is decoded to a half, a quarter or an eighth of its sides where that is enough; other formats
-    in full. But a raw file is developed at once where rawpy is installed: only then is it known
-    whether LibRaw can, or its preview is the photo.
+    in full, a raw file by LibRaw where rawpy is installed. Should LibRaw know a file's size and yet
+    fail to develop it, `at` makes its preview the photo, whose size is then another.
 
     Memory: 7 bytes for each decoded pixel while it is decoded, 3 of which stay; a progressive JPEG
     takes 3 to 6 more for each pixel of the file. Photos of more than ``max_decoded`` megapixels
@@ -38,6 +40,7 @@ class OpenedPhoto:
 
     Attributes:
         info: What the file says of the photo; width and height are its own, whatever the scale.
+            Those of a raw file hold once it was developed.
     """
 
     def __init__(
@@ -118,33 +121,46 @@ class OpenedPhoto:
 
     def _open_raw(self) -> PhotoInfo:
         facts = raw.facts(self._data)
-        pixels = self._develop()
-        if pixels is None:
+        size = raw.size(self._data, self._limits[0] * _MEGA)
+        if size is None:
             return self._open_jpeg(raw.preview(self._data), facts)
         if facts is None:
             preview = loading.open_jpeg(raw.preview(self._data), self._limits[0])
             facts = loading.facts_of(preview)
-        self._kept = 1, pixels
-        return _info(self._format, (pixels.shape[1], pixels.shape[0]), facts)
-
-    def _develop(self) -> Image | None:
-        return raw.develop(self._data, self._limits[0] * _MEGA)
+        return _info(self._format, size, facts)
 
     def _decode(self, step: int) -> Image:
         if self._jpeg is None:
-            developed = self._develop() if self._format == formats.RAW else None
-            return self._load() if developed is None else developed
-        data, orientation, finest = self._jpeg
+            return self._develop(step) if self._format == formats.RAW else self._load()
+        return self._decode_jpeg(self._jpeg, step)
+
+    def _decode_jpeg(self, photo: _Jpeg, step: int) -> Image:
+        data, orientation, finest = photo
         image = loading.load_jpeg(data, max(step, finest), finest)
         return colour.to_array(colour.to_srgb(image), orientation)
+
+    def _develop(self, step: int) -> Image:
+        """A raw file's picture; its preview's at a step where there is no other."""
+        pixels = raw.develop(self._data)
+        if pixels is None:
+            self.info = self._open_jpeg(raw.preview(self._data), raw.facts(self._data))
+            return self._decode(step)
+        height, width = pixels.shape[:2]
+        self.info = replace(self.info, width=width, height=height)
+        step = self._finest((width, height))
+        return pixels if step == 1 else colour.to_array(fromarray(pixels).reduce(step), 1)
 
     def _load(self) -> Image:
         """A picture that can only be decoded in full."""
         image = loading.load_picture(self._format, self._data, self._limits[0])
-        step = next(step for step in count(1) if self._fits(image.size, step))
+        step = self._finest(image.size)
         # The picture itself is let go of before there is an array of it.
         image = colour.to_srgb(image) if step == 1 else colour.reduced_to_srgb(image, step)
         return colour.to_array(image, self._orientation)
+
+    def _finest(self, size: tuple[int, int]) -> int:
+        """The smallest step that a picture may be given at that was decoded in full."""
+        return next(step for step in count(1) if self._fits(size, step))
 
     def _fits(self, size: tuple[int, int], step: int) -> bool:
         return math.prod(size) <= self._limits[1] * _MEGA * step**2

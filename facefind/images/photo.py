@@ -53,7 +53,8 @@ def read_for_pictures(path: Path, boxes: Iterable[Box | None]) -> ScaledPhoto:
     """
     with _naming(path):
         photo = OpenedPhoto(read_file(path).data)
-        return ScaledPhoto(photo.at(scale_wanted(photo.size, boxes)), photo.size)
+        pixels = photo.at(scale_wanted(photo.size, boxes))
+        return ScaledPhoto(pixels, photo.size)
 
 
 @contextmanager

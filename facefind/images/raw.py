@@ -11,10 +11,10 @@ import logging
 import re
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -34,8 +34,11 @@ _MAX_JPEGS = 4096
 _HUFFMAN_8_BIT = frozenset((0xC0, 0xC1, 0xC2))
 _TILE_REPEATS = 3
 _SMALLEST_PREVIEW = 640
+_ON_ITS_SIDE = (5, 6)
 
 _HINT = "Install the raw decoder: pip install 'facefind[raw]'"
+
+T = TypeVar("T")
 
 
 def is_raw(data: bytes) -> bool:
@@ -48,11 +51,34 @@ def is_raw(data: bytes) -> bool:
     )
 
 
-def develop(data: bytes, max_pixels: float) -> Image | None:
-    """The full picture by LibRaw, upright; None without rawpy or where LibRaw does not know it.
+def size(data: bytes, max_pixels: float) -> tuple[int, int] | None:
+    """Width and height of the full picture, upright, by its header alone.
+
+    None without rawpy or where LibRaw does not know the file.
 
     Raises:
         PhotoTooLarge: It has more than ``max_pixels`` pixels.
+    """
+    sizes = _by_libraw(data, lambda raw: raw.sizes)
+    if sizes is None:
+        return None
+    if sizes.raw_width * sizes.raw_height > max_pixels:
+        raise PhotoTooLarge(f"{sizes.raw_width} x {sizes.raw_height} pixels of raw data")
+    lies = sizes.flip in _ON_ITS_SIDE
+    return (sizes.height, sizes.width) if lies else (sizes.width, sizes.height)
+
+
+def develop(data: bytes) -> Image | None:
+    """The full picture by LibRaw, upright; None where it cannot, though it knew the size."""
+    pixels = _by_libraw(data, lambda raw: raw.postprocess(use_camera_wb=True, output_bps=8))
+    return None if pixels is None else np.ascontiguousarray(pixels, dtype=np.uint8)
+
+
+def _by_libraw(data: bytes, do: Callable[[Any], T]) -> T | None:
+    """What LibRaw makes of a file; None where it cannot.
+
+    Raises:
+        MemoryError: There is not enough.
     """
     try:
         import rawpy
@@ -60,14 +86,12 @@ def develop(data: bytes, max_pixels: float) -> Image | None:
         return None
     try:
         with rawpy.imread(BytesIO(data)) as raw:
-            width, height = raw.sizes.raw_width, raw.sizes.raw_height
-            if width * height > max_pixels:
-                raise PhotoTooLarge(f"{width} x {height} pixels of raw data")
-            pixels = raw.postprocess(use_camera_wb=True, output_bps=8)
+            return do(raw)
+    except rawpy.LibRawUnsufficientMemoryError as error:
+        raise MemoryError from error
     except rawpy.LibRawError as error:
         _log.info("LibRaw cannot read it, its preview is used: %s", error)
         return None
-    return np.ascontiguousarray(pixels, dtype=np.uint8)
 
 
 def preview(data: bytes) -> bytes:

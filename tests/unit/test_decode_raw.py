@@ -17,8 +17,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from facefind.errors import PhotoTooLarge, UnreadablePhoto
-from facefind.images import decode
+from facefind.errors import OutOfMemory, PhotoTooLarge, UnreadablePhoto
+from facefind.images import OpenedPhoto, decode, raw
 
 WIDTH, HEIGHT = 96, 64
 
@@ -152,6 +152,61 @@ def test_raw_size_is_limited() -> None:
     pytest.importorskip("rawpy", reason="the raw extra is not installed")
     with pytest.raises(PhotoTooLarge):
         decode(dng(), max_megapixels=0.001)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_raw_file_is_developed_only_when_its_pixels_are_wanted(
+    orientation: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("rawpy", reason="the raw extra is not installed")
+    developed = list[int]()
+    develop = raw.develop
+
+    def counted(data: bytes) -> NDArray[np.uint8] | None:
+        developed.append(len(data))
+        return develop(data)
+
+    monkeypatch.setattr(raw, "develop", counted)
+    photo = OpenedPhoto(dng(orientation))
+    assert (photo.size, developed) == ((96, 64) if orientation == 1 else (64, 96), [])
+    pixels = photo.at(0.1)
+    assert pixels.shape == (photo.size[1], photo.size[0], 3)
+    assert photo.at(1) is pixels
+    assert len(developed) == 1
+
+
+def test_a_raw_file_beyond_the_bound_comes_smaller() -> None:
+    pytest.importorskip("rawpy", reason="the raw extra is not installed")
+    photo = OpenedPhoto(dng(6), max_decoded=0.001)
+    assert photo.size == (64, 96)
+    assert photo.at(1).shape == (32, 22, 3)
+    assert photo.at(1)[:10].mean() > photo.at(1)[-10:].mean() + 30
+
+
+def test_the_preview_is_the_photo_where_libraw_knows_no_more_than_the_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(raw, "size", lambda *_: (900, 700))
+    monkeypatch.setattr(raw, "develop", lambda _: None)
+    photo = OpenedPhoto(tiff_raw())
+    assert photo.size == (900, 700)
+    assert_is_preview(photo.at(0.1))
+    assert photo.size == (800, 600)
+    photo.free()
+    assert photo.at(0.25).shape == (150, 200, 3)
+
+
+def test_libraw_that_lacks_memory_is_no_reason_for_the_preview(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rawpy = pytest.importorskip("rawpy", reason="the raw extra is not installed")
+
+    def imread(_file: object) -> None:
+        raise rawpy.LibRawUnsufficientMemoryError
+
+    monkeypatch.setattr(rawpy, "imread", imread)
+    with pytest.raises(OutOfMemory):
+        decode(tiff_raw())
 
 
 def test_what_libraw_does_not_know_falls_back_to_the_preview() -> None:
