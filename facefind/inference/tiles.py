@@ -120,7 +120,7 @@ def near(
         factor: Pixels of the network's input per pixel of the photo.
         reach: Pixels of the input around a box, besides a little more than the box.
         multiple: What the sides of the network's input are multiples of.
-        most: Pixels of the input that parts are joined up to.
+        most: Pixels of the input that parts are joined up to; one around a large box has more.
     """
     x, y, w, h = np.asarray(boxes, np.float64).reshape(-1, 4).T * factor
     half = reach + _SIDES * np.maximum(w, h)

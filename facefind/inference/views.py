@@ -7,7 +7,7 @@ between two pixels each way skips none.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -15,6 +15,15 @@ import numpy as np
 from facefind.geometry import scale_detection, shift_detection, turn
 from facefind.inference.tiles import Span
 from facefind.types import Detection, Image
+
+if TYPE_CHECKING:
+    from facefind.inference.detectors.centerface import CenterFaceSettings
+
+# How often the working size a photo must have to be looked at from far at first.
+_LARGE = 2
+
+# A closer look must enlarge at least this much more than the first to be worth its time.
+_CLOSER = 1.25
 
 
 class Cut(NamedTuple):
@@ -51,6 +60,22 @@ class Plan(NamedTuple):
     first: float
     closer: float
     far: bool
+
+
+def plan_of(settings: CenterFaceSettings, long_side: int, scale: float) -> Plan:
+    """How to look at a picture of so many pixels, each so many of the photo's."""
+    photo = long_side / scale
+    at_working_size = settings.working_size / photo
+    for_small_ones = settings.first_look / settings.smallest_face
+    closer = min(settings.closer_look / settings.smallest_face, 1.0)
+    # Those that are not shown smaller in the end than photos that are looked at once.
+    near_enough = max(closer, at_working_size)
+    from_far = max(min(settings.far_size / photo, at_working_size), for_small_ones)
+    if closer and photo >= _LARGE * settings.working_size and near_enough >= from_far * _CLOSER:
+        return Plan(long_side, from_far / scale, near_enough / scale, far=True)
+    first = min(max(at_working_size, for_small_ones), settings.max_enlargement)
+    closer = closer if closer >= first * _CLOSER else 0.0
+    return Plan(long_side, first / scale, closer / scale, far=False)
 
 
 class View:

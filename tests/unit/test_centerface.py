@@ -455,3 +455,44 @@ def test_an_uncertain_upright_face_may_stand_on_its_head(heat: float, best: floa
     assert face.landmarks is not None
     eyes_below_the_mouth = face.landmarks[0, 1] > face.landmarks[3, 1]
     assert eyes_below_the_mouth == (heat == best)
+
+
+class Crowded(FakeNetwork):
+    """Sees faces of one score and kind in every input: one that fills it, and some smaller."""
+
+    def __init__(self, heat: float, points: tuple[float, ...]) -> None:
+        super().__init__()
+        self._heat, self._points = heat, points
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        height, width = feeds["input.1"].shape[2:]
+        planes = Planes(height // 4, width // 4)
+        planes.points[:] = np.reshape(self._points, (10, 1, 1))
+        planes.put(height // 8, width // 8, self._heat + 0.01, height - 8, width - 8)
+        for share in (8, 16):
+            planes.put(height // share - 4, width // share - 4, self._heat, height / 5, height / 5)
+        self.planes = {width: planes}
+        return super().run(feeds)
+
+
+@pytest.mark.parametrize(("heat", "points"), [(0.15, UPRIGHT), (0.45, UPRIGHT), (0.6, LYING)])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        CenterFaceSettings(),
+        CenterFaceSettings(closer_look=0),
+        CenterFaceSettings(far_size=4096, close_up_size=1024),
+        CenterFaceSettings(working_size=4096),
+        resolve(CenterFaceSettings, THOROUGH, "detector."),
+    ],
+)
+@pytest.mark.parametrize("size", [(2250, 3000), (3000, 600)])
+def test_no_run_of_the_network_has_too_many_pixels(
+    heat: float, points: tuple[float, ...], settings: CenterFaceSettings, size: tuple[int, int]
+) -> None:
+    network = Crowded(heat, points)
+    # A picture at a quarter of its photo's size: 12 000 by 9 000 pixels.
+    CenterFaceDetector(network, settings).detect(np.zeros((*size, 3), np.uint8), 0.25)
+    pixels = [blob.shape[2] * blob.shape[3] for blob in network.blobs]
+    assert pixels
+    assert max(pixels) <= 1024 * 1024

@@ -29,7 +29,7 @@ from facefind.inference.turned import (
     votes,
     wanted_turns,
 )
-from facefind.inference.views import Cut, Plan, View
+from facefind.inference.views import Cut, Plan, View, plan_of
 from facefind.types import Box, Detection, FloatArray, Image
 
 _STRIDE = 4
@@ -38,16 +38,13 @@ _MULTIPLE = 32
 # Share of the photo's long side from which the look from afar counts; below it would add mistakes.
 _CLOSE_UP = 0.1
 
-# Pixels of the network's input that one run may have, and side of each part of a larger one. A run
-# takes 270 MB per million of them.
+# Pixels of the network's input that no run has more of, and side of each part of a larger one. A
+# run takes 270 MB per million of them.
 _AT_ONCE = 1024 * 1024
 _PART = 896
 
 # Pixels of the network's input that a part of the whole photo sees beyond what it answers for.
 _MARGIN = 48
-
-# How often the working size a photo must have to be looked at from far at first.
-_LARGE = 2
 
 # A face that scores as much and has as large a side in the network's input needs no closer look.
 _SURE, _SURE_SIDE = 0.65, 18
@@ -66,9 +63,6 @@ _STRAY = 0.2
 
 # How far a part reaches around a face that is alone, and at the most: a pixel more for each other.
 _REACH = (32, 48)
-
-# A closer look must enlarge at least this much more than the first to be worth its time.
-_CLOSER = 1.25
 
 
 @dataclass(frozen=True)
@@ -131,7 +125,7 @@ class CenterFaceDetector:
 
     def scale_for(self, width: int, height: int) -> float:
         """The scale of the closest look at a photo of this size, 1 at most."""
-        plan = _plan(self._settings, max(width, height), 1.0)
+        plan = plan_of(self._settings, max(width, height), 1.0)
         return min(max(plan.first, plan.closer), 1.0)
 
     def detect(self, image: Image, scale: float = 1.0) -> list[Detection]:
@@ -141,7 +135,7 @@ class CenterFaceDetector:
             scale: Pixels of the picture per pixel of the photo, to which the settings apply.
         """
         settings = self._settings
-        view = View(image, _plan(settings, max(image.shape[:2]), scale))
+        view = View(image, plan_of(settings, max(image.shape[:2]), scale))
         sights = {0: self._sight(view)}
         turns = self._way_up(view, sights)
         best = sights[turns]
@@ -206,16 +200,17 @@ class CenterFaceDetector:
         again = self._again(view, small, plain)
         return _Sight(seen + again, plain, again)
 
-    def _first_look(self, view: View) -> list[Detection]:
+    def _first_look(self, view: View, mirrored: bool = False) -> list[Detection]:
         """The faces seen in the whole picture."""
         plan, (width, height) = view.plan, view.size
-        if width * height * plan.first**2 <= _AT_ONCE:
-            return self._see(view.whole(plan.first))
+        if _bounded(width, height, plan.first) == plan.first:
+            return self._see(view.whole(plan.first), mirrored)
         core = math.ceil((_PART - 2 * _MARGIN) / plan.first)
         margin = math.ceil(_MARGIN / plan.first)
-        seen, _ = self._parts(view, plan.first, cover(width, height, core, margin))
+        seen, _ = self._parts(view, plan.first, cover(width, height, core, margin), mirrored)
         # What no part shows whole; the two do not measure a face quite alike.
-        whole = self._see(view.whole(min(self._settings.far_size / plan.long_side, plan.first)))
+        factor = min(self._settings.far_size / plan.long_side, plan.first)
+        whole = self._see(view.whole(_bounded(width, height, factor)), mirrored)
         return seen + [face for face in whole if _side(face) > 0.9 * 2 * margin]
 
     def _is_large_hint(self, face: Detection, plan: Plan) -> bool:
@@ -302,7 +297,7 @@ class CenterFaceDetector:
         """The faces seen in the picture's mirror image, in a large one around the doubtful ones."""
         if view.plan.far:
             return self._again(view, doubtful, mirrored=True)
-        return self._see(view.whole(view.plan.first), mirrored=True)
+        return self._first_look(view, mirrored=True)
 
     def _parts(
         self,
@@ -315,7 +310,10 @@ class CenterFaceDetector:
         own: list[Detection] = []
         rest: list[Detection] = []
         for part in parts:
-            for face in self._see(view.part(part.span, factor), mirrored):
+            left, top, right, bottom = part.span
+            # A part around a large face is as large as that.
+            fitting = _bounded(right - left, bottom - top, factor)
+            for face in self._see(view.part(part.span, fitting), mirrored):
                 (own if part.owns(face) else rest).append(face)
         return own, rest
 
@@ -343,20 +341,15 @@ class CenterFaceDetector:
         return sorted(kept, key=lambda face: -face.score)
 
 
-def _plan(settings: CenterFaceSettings, long_side: int, scale: float) -> Plan:
-    """How to look at a picture of so many pixels, each so many of the photo's."""
-    photo = long_side / scale
-    at_working_size = settings.working_size / photo
-    for_small_ones = settings.first_look / settings.smallest_face
-    closer = min(settings.closer_look / settings.smallest_face, 1.0)
-    # Those that are not shown smaller in the end than photos that are looked at once.
-    near_enough = max(closer, at_working_size)
-    from_far = max(min(settings.far_size / photo, at_working_size), for_small_ones)
-    if closer and photo >= _LARGE * settings.working_size and near_enough >= from_far * _CLOSER:
-        return Plan(long_side, from_far / scale, near_enough / scale, far=True)
-    first = min(max(at_working_size, for_small_ones), settings.max_enlargement)
-    closer = closer if closer >= first * _CLOSER else 0.0
-    return Plan(long_side, first / scale, closer / scale, far=False)
+def _bounded(width: int, height: int, factor: float) -> float:
+    """The factor, or the smaller one at which so much of a picture is seen in one run."""
+    padded = [math.ceil(round(side * factor) / _MULTIPLE) * _MULTIPLE for side in (width, height)]
+    if math.prod(padded) <= _AT_ONCE:
+        return factor
+    # Where (width * factor + _MULTIPLE) * (height * factor + _MULTIPLE) is what may be.
+    half = _MULTIPLE * (width + height) / 2
+    area = width * height
+    return (math.sqrt(half**2 + area * (_AT_ONCE - _MULTIPLE**2)) - half) / area
 
 
 def _side(face: Detection) -> float:
