@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from facefind import memory
 from facefind.memory import keep_freed_memory
 
 TAKEN_AND_FREED = """
@@ -40,6 +39,11 @@ def test_freed_memory_is_kept() -> None:
 
 def test_another_c_library_is_let_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: asked.append(name) or object())
+
+    def fake(name: object) -> object:
+        asked.append(name)
+        return object()
+
+    monkeypatch.setattr("ctypes.CDLL", fake)
     keep_freed_memory()
     assert asked == [None] * sys.platform.startswith("linux")
