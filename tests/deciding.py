@@ -15,7 +15,7 @@ from facefind.store.deciding import Draft
 from facefind.store.records import Grouping, Kind
 from facefind.store.repository import Repository
 from facefind.types import Box, Detection, Event, Face
-from tests.stored import DIMENSION, JPEG, STAMP, digest, rows, vector
+from tests.stored import DIMENSION, JPEG, STAMP, digest, record_photo, rows, vector
 
 TABLES = ("people", "sighting_person", "rejections", "portraits")
 NAMES = ("Ann", "Ben", "Čeněk", "Dora")
@@ -39,7 +39,7 @@ def put_apart(store: Repository, event: Event, path: str, distances: list[float]
         Face(Detection(Box(10 + 50.0 * place, 20, 30, 40), 0.5, None), vector(distance))
         for place, distance in enumerate(distances)
     ]
-    store.record_photo(event, path.encode(), STAMP, digest(path), JPEG, found)
+    record_photo(store, event, path.encode(), STAMP, digest(path), JPEG, found)
 
 
 def kind_of(event: Event) -> Kind:

@@ -17,6 +17,7 @@ import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
+from facefind.store.records import FailedFile, FoundCopy, FoundPhoto
 from facefind.store.repository import Repository
 from facefind.types import Box, Detection, Event, Face, FileStamp, FloatArray, PhotoInfo
 
@@ -70,7 +71,43 @@ def put(
 ) -> bool:
     """Records a photo at ``path`` with a face for each distance; its content is the path's text."""
     faces = [face(distance) for distance in distances]
-    return store.record_photo(event, os.fsencode(path), STAMP, digest(content or path), info, faces)
+    return record_photo(
+        store, event, os.fsencode(path), STAMP, digest(content or path), info, faces
+    )
+
+
+def record_photo(
+    store: Repository,
+    event: Event,
+    path: bytes,
+    stamp: FileStamp,
+    sha256: str,
+    info: PhotoInfo,
+    faces: Sequence[Face],
+) -> bool:
+    """Stores one photo; False where the event has its content already."""
+    (is_new,) = store.record(event, [FoundPhoto(path, stamp, sha256, info, faces)])
+    return is_new
+
+
+def record_failure(
+    store: Repository,
+    event: Event,
+    path: bytes,
+    stamp: FileStamp | None,
+    sha256: str | None,
+    reason: str,
+) -> None:
+    """Stores one file that could not be used."""
+    store.record(event, [FailedFile(path, stamp, sha256, reason)])
+
+
+def record_path(
+    store: Repository, event: Event, path: bytes, stamp: FileStamp, sha256: str
+) -> bool:
+    """Stores that a content is (also) at this path; False where the event does not have it."""
+    (is_there,) = store.record(event, [FoundCopy(path, stamp, sha256)])
+    return is_there
 
 
 def rows(connection: Any, sql: str, *values: Any) -> list[Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from facefind.errors import StoreError
 from facefind.store.access import Access
 from facefind.store.queries import queries
 from facefind.store.records import (
@@ -18,7 +17,7 @@ from facefind.store.records import (
 )
 from facefind.store.sightings import NewFaces, drop_unseen, put_faces
 from facefind.store.values import FileRow, path_parameters, photo_parameters, text
-from facefind.types import Event, Face, FileStamp, PhotoInfo
+from facefind.types import Event, FileStamp
 
 
 class _Content(NamedTuple):
@@ -74,43 +73,6 @@ class Recording(Access):
             else finding.sha256 is None or finding.sha256 in contents
             for finding in findings
         ]
-
-    def record_photo(
-        self,
-        event: Event,
-        path: bytes,
-        stamp: FileStamp,
-        sha256: str,
-        info: PhotoInfo,
-        faces: Sequence[Face],
-    ) -> bool:
-        """Stores one photo; see `record`."""
-        (is_new,) = self.record(event, [FoundPhoto(path, stamp, sha256, info, faces)])
-        return is_new
-
-    def record_failure(
-        self,
-        event: Event,
-        path: bytes,
-        stamp: FileStamp | None,
-        sha256: str | None,
-        reason: str,
-    ) -> None:
-        """Stores one file that could not be used; see `record`."""
-        self.record(event, [FailedFile(path, stamp, sha256, reason)])
-
-    def record_path(self, event: Event, path: bytes, stamp: FileStamp, sha256: str) -> None:
-        """Stores that content which the event already has is (also) at this path.
-
-        Raises:
-            StoreError: The event does not have it, or no longer.
-        """
-        (is_there,) = self.record(event, [FoundCopy(path, stamp, sha256)])
-        if not is_there:
-            raise StoreError(
-                f"A photo of the event {event.name!r} was forgotten meanwhile.",
-                "Run ingest again.",
-            )
 
     def mark_missing(self, event_id: int, paths: Collection[bytes]) -> None:
         """Stores that files are gone. Their faces stay, and are found again when they return."""

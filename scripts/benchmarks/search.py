@@ -28,6 +28,7 @@ from facefind.store import nearest
 from facefind.store.db import connect, register_vectors
 from facefind.store.embedded import embedded_server
 from facefind.store.migrate import migrate
+from facefind.store.records import FoundPhoto
 from facefind.store.repository import Repository
 from facefind.types import Box, Detection, Event, Face, FileStamp, FloatArray, PhotoInfo
 from scripts.benchmarks import drawn_library as library
@@ -247,7 +248,7 @@ def _stored(connection: Any, dimension: int, vectors: FloatArray) -> Figures:
         path = f"/{event.name}/{number}.jpg"
         digest = hashlib.sha256(path.encode()).hexdigest()
         info = PhotoInfo("JPEG", 4000, 3000)
-        store.record_photo(event, path.encode(), FileStamp(1, 1), digest, info, faces)
+        store.record(event, [FoundPhoto(path.encode(), FileStamp(1, 1), digest, info, faces)])
 
     return _timed(put, vectors[: STORED - WARM_UP], server)
 

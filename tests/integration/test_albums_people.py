@@ -18,7 +18,7 @@ from facefind.store.repository import Repository
 from facefind.types import Event
 from tests.fakes import GREEN, RED, write_photo
 from tests.program import Program
-from tests.stored import JPEG, STAMP, face, new_event, put
+from tests.stored import JPEG, STAMP, face, new_event, put, record_photo
 
 KIND = Kind("dlib", "weights-1")
 
@@ -39,7 +39,7 @@ def photos(store: Repository, event: Event, tmp_path: Path) -> list[Path]:
         info = replace(JPEG, taken_at=taken, width=40 + number, height=30)
         faces = [face(number + place / 10, 10 + 15 * place) for place in range(people)]
         into = other if number == 5 else event
-        store.record_photo(into, os.fsencode(photo), STAMP, f"{number:064}", info, faces)
+        record_photo(store, into, os.fsencode(photo), STAMP, f"{number:064}", info, faces)
     seen = {f.photo.stem + str(int(f.box.x)): f.sighting for f in store.seen_faces()}
     groups = {seen["110"]: -1, seen["210"]: -1, seen["225"]: -2, seen["310"]: -2, seen["510"]: -2}
     made = store.put_groups(KIND, 0, groups, [], Grouping(5, 5))

@@ -21,7 +21,7 @@ from facefind.people.trial import try_settings
 from facefind.store.repository import Repository
 from facefind.types import Box, Detection, Event, Face, FloatArray, Image, Quality
 from tests.command import Result, call_facefind
-from tests.stored import DIMENSION, JPEG, STAMP, digest, new_event, rows
+from tests.stored import DIMENSION, JPEG, STAMP, digest, new_event, record_photo, rows
 
 POOR = 99
 """The picture number of portraits of poor quality."""
@@ -50,7 +50,7 @@ def put(store: Repository, event: Event, path: str, vectors: list[FloatArray]) -
         for place, vector in enumerate(vectors)
     ]
     sha256 = digest(f"{event.id} {path}")
-    store.record_photo(event, path.encode(), STAMP, sha256, JPEG, faces)
+    record_photo(store, event, path.encode(), STAMP, sha256, JPEG, faces)
 
 
 class Reader:

@@ -22,7 +22,7 @@ from facefind.store.repository import Repository
 from facefind.types import Box, Detection, Event, Face, FloatArray, Image
 from tests.command import Result, call_facefind
 from tests.fakes import GREEN, RED, ColourFinder, write_photo
-from tests.stored import DIMENSION, JPEG, STAMP, digest, new_event, rows
+from tests.stored import DIMENSION, JPEG, STAMP, digest, new_event, record_photo, rows
 
 ALBUM = {
     "/p/1.jpg": "AB",
@@ -63,7 +63,7 @@ def put(store: Repository, event: Event, path: str, who: str, content: str = "")
         for place, one in enumerate(who)
     ]
     sha256 = digest(content or f"{event.id} {path}")
-    store.record_photo(event, os.fsencode(path), STAMP, sha256, JPEG, faces)
+    record_photo(store, event, os.fsencode(path), STAMP, sha256, JPEG, faces)
 
 
 def sets_of(store: Repository, event: Event) -> set[frozenset[tuple[str, float]]]:

@@ -27,7 +27,17 @@ from tests.deciding import (
     regroup,
     reject,
 )  # fmt: skip
-from tests.stored import DIMENSION, STAMP, digest, face, new_event, put, rows
+from tests.stored import (
+    DIMENSION,
+    STAMP,
+    digest,
+    face,
+    new_event,
+    put,
+    record_failure,
+    record_photo,
+    rows,
+)
 
 pytestmark = pytest.mark.every_server
 
@@ -97,7 +107,7 @@ def test_faces_of_a_time(store: Repository, event: Event) -> None:
         moment = datetime(2026, 1, 1, hour, tzinfo=timezone.utc)
         info = PhotoInfo("JPEG", 400, 300, moment)
         path = f"/{hour}.jpg"
-        store.record_photo(event, path.encode(), STAMP, digest(path), info, [face(0.1)])
+        record_photo(store, event, path.encode(), STAMP, digest(path), info, [face(0.1)])
     put(store, event, "/no-time.jpg", 0.1)
     at = [datetime(2026, 1, 1, hour, tzinfo=timezone.utc) for hour in (11, 12)]
     found = store.seen_faces(after=at[0], before=at[1])
@@ -122,7 +132,7 @@ def test_a_face_that_two_events_have_is_told_once_by_its_better_one(
 def test_contents_at_paths(store: Repository, event: Event) -> None:
     put(store, event, "/a.jpg", 0.1)
     put(store, new_event(store, "copy"), "/a.jpg", 0.1)
-    store.record_failure(event, b"/broken.jpg", STAMP, digest("broken"), "truncated")
+    record_failure(store, event, b"/broken.jpg", STAMP, digest("broken"), "truncated")
     put(store, event, "/gone.jpg", 0.1)
     store.mark_missing(event.id, [b"/gone.jpg"])
     asked = [b"/a.jpg", b"/broken.jpg", b"/gone.jpg", b"/nowhere.jpg"]

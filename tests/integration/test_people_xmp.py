@@ -18,7 +18,7 @@ from facefind.xmp.regions import NamedRegion, from_xmp, to_xmp
 from tests.command import Result, call_facefind
 from tests.deciding import dump, group
 from tests.pictures import encode, exif_with, quarters
-from tests.stored import digest, vector
+from tests.stored import digest, record_photo, vector
 
 LEFT, RIGHT = Box(10, 12, 40, 40), Box(90, 12, 40, 40)
 """Two faces in upright photos of 160 x 120 pixels."""
@@ -53,7 +53,7 @@ def put_photo(store: Repository, event: Event, path: Path, orientation: int) -> 
     info = decode(path.read_bytes()).info
     assert (info.width, info.height) == (160, 120)
     faces = [Face(Detection(box, 0.5, None), vector(box.x)) for box in (LEFT, RIGHT)]
-    store.record_photo(event, os.fsencode(path), stamp(path), digest(path.name), info, faces)
+    record_photo(store, event, os.fsencode(path), stamp(path), digest(path.name), info, faces)
 
 
 def sightings(store: Repository) -> dict[tuple[str, str], int]:
@@ -273,7 +273,7 @@ def test_two_copies_of_a_photo_that_disagree(
     shutil.copy(party / "a.jpg", party / "c.jpg")
     copy = party / "c.jpg"
     info = decode(copy.read_bytes()).info
-    store.record_photo(event, os.fsencode(copy), stamp(copy), digest("a.jpg"), info, [])
+    record_photo(store, event, os.fsencode(copy), stamp(copy), digest("a.jpg"), info, [])
     write_names(party / "a.jpg.xmp", {"Ann": LEFT})
     write_names(party / "c.jpg.xmp", {"Ben": LEFT})
     done = cli("import", "xmp", party)

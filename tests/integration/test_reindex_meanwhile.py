@@ -29,7 +29,7 @@ from tests.moving import (
     stop_after,
     the_event,
 )
-from tests.stored import connected, counts, finish, rows
+from tests.stored import connected, counts, finish, record_failure, record_path, rows
 
 # Others at work meanwhile
 
@@ -129,8 +129,8 @@ def test_an_ingest_that_began_before_is_refused(
         ingest(find_photos([photos]), event=party, store=store, finder=finder)
     assert refused.value.hint == "Run the command again."
     writes: tuple[Callable[[], object], ...] = (
-        lambda: store.record_failure(party, path, stamp, sha256, "broken"),
-        lambda: store.record_path(party, path, stamp, sha256),
+        lambda: record_failure(store, party, path, stamp, sha256, "broken"),
+        lambda: record_path(store, party, path, stamp, sha256),
         lambda: store.mark_missing(party.id, [path]),
     )
     for write in writes:

@@ -29,7 +29,7 @@ from tests.moving import (
     stop_after,
     the_event,
 )
-from tests.stored import counts, rows
+from tests.stored import counts, record_failure, rows
 
 # The plain move
 
@@ -37,7 +37,7 @@ from tests.stored import counts, rows
 def test_the_event_has_new_faces_and_its_old_name_and_files(
     store: Repository, party: Event, sql: Any
 ) -> None:
-    store.record_failure(party, b"/closed.jpg", None, None, "permission denied")
+    record_failure(store, party, b"/closed.jpg", None, None, "permission denied")
     files, before = store.known_files(party.id), counts(sql)
     when = "SELECT photo_id, state, ingested_at FROM event_photos ORDER BY 1"
     ingested = rows(sql, when)

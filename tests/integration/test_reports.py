@@ -19,6 +19,7 @@ from tests.stored import (
     found,
     new_event,
     put,
+    record_failure,
     rows,
     vector,
 )
@@ -34,8 +35,8 @@ def test_the_summary(store: Repository, event: Event) -> None:
     put(store, event, "/a.jpg", 0.1, 0.2)
     put(store, event, "/b.jpg")
     put(store, event, "/gone.jpg", content="/b.jpg")
-    store.record_failure(event, b"/c.jpg", STAMP, digest("c"), "truncated")
-    store.record_failure(event, b"/d.jpg", None, None, "permission denied")
+    record_failure(store, event, b"/c.jpg", STAMP, digest("c"), "truncated")
+    record_failure(store, event, b"/d.jpg", None, None, "permission denied")
     store.mark_missing(event.id, [b"/gone.jpg"])
     assert store.summary(event.id) == EventSummary(2, 2, 2, 0)
     listed = [(str(photo.path), photo.faces) for photo in store.event_photos(event.id)]

@@ -29,6 +29,8 @@ from tests.stored import (
     face,
     new_event,
     put,
+    record_failure,
+    record_photo,
     rows,
     vector,
 )
@@ -99,7 +101,7 @@ def test_events_of_other_pipelines_do_not_disturb(searching: Repository) -> None
     for other, dimension in ((clip, 768), (odd, 5)):
         faces = [face(0.2, dimension=dimension)]
         path = os.fsencode(f"/{other.name}.jpg")
-        searching.record_photo(other, path, STAMP, digest(other.name), JPEG, faces)
+        record_photo(searching, other, path, STAMP, digest(other.name), JPEG, faces)
     assert paths(searching, [event], limit=9, max_distance=1) == ["/dlib.jpg"]
     for other, dimension in ((clip, 768), (odd, 5)):
         found = searching.search(vector(0, dimension), [other], max_distance=1)
@@ -156,7 +158,7 @@ def test_a_face_is_told_as_search_tells_it(store: Repository) -> None:
     event = new_event(store)
     info = PhotoInfo("JPEG", 1, 1, NOON)
     two = [face(0.5, x=5), face(0.25, x=7)]
-    store.record_photo(event, b"/a.jpg", STAMP, digest("a"), info, two)
+    record_photo(store, event, b"/a.jpg", STAMP, digest("a"), info, two)
     near, far = store.faces_within(vector(0), [event], max_distance=1)
     assert [near.match] == store.search(vector(0), [event])
     assert far.match == replace(
@@ -171,7 +173,7 @@ def test_a_face_is_at_the_first_path_that_is_there(store: Repository) -> None:
         put(store, event, path, 0.5, content="x")
     store.mark_missing(event.id, [b"/c.jpg"])
     assert faces(store, [event]) == [("party", "/b.jpg", 0.5)]
-    store.record_failure(event, b"/b.jpg", None, None, "permission denied")
+    record_failure(store, event, b"/b.jpg", None, None, "permission denied")
     assert faces(store, [event]) == [("party", "/a.jpg", 0.5)]
     store.mark_missing(event.id, [b"/a.jpg"])
     assert faces(store, [event]) == [("party", "/b.jpg", 0.5)]
@@ -194,7 +196,7 @@ def test_content_of_several_events_gives_its_faces_once(store: Repository) -> No
 
 def test_content_that_failed_in_the_first_event_is_found_in_the_second(store: Repository) -> None:
     first, second = new_event(store, "a"), new_event(store, "b")
-    store.record_failure(first, b"/a.jpg", STAMP, digest("x"), "out of memory")
+    record_failure(store, first, b"/a.jpg", STAMP, digest("x"), "out of memory")
     put(store, second, "/b.jpg", 0.5, content="x")
     assert faces(store, [first, second]) == [("b", "/b.jpg", 0.5)]
 
@@ -206,7 +208,7 @@ def test_faces_of_other_dimensions_are_not_compared(store: Repository, sql: Any)
         path = f"/{number}.jpg"
         put(store, event, path, 0.5)
         one = [face(0.25, dimension=5)]
-        store.record_photo(odd, path.encode(), STAMP, digest(path), JPEG, one)
+        record_photo(store, odd, path.encode(), STAMP, digest(path), JPEG, one)
     rows(sql, "ANALYZE")
     assert len(faces(store, [event])) == 50
     found = store.faces_within(vector(0, 5), [odd], max_distance=1)
@@ -237,7 +239,7 @@ def test_faces_of_low_quality_are_kept_and_left_out(store: Repository, sql: Any)
     for name, quality in (("good", 0.75), ("poor", 0.25), ("unjudged", None)):
         one = [of_quality(quality, 0.5)]
         path = f"/{name}.jpg"
-        store.record_photo(event, path.encode(), STAMP, digest(name), JPEG, one)
+        record_photo(store, event, path.encode(), STAMP, digest(name), JPEG, one)
     everything = {"/good.jpg", "/poor.jpg", "/unjudged.jpg"}
     for floor, expected in ((0.0, everything), (0.5, everything - {"/poor.jpg"})):
         photos = store.search(vector(0), [event], max_distance=1, min_quality=floor)
@@ -508,7 +510,7 @@ def test_faces_are_counted_as_they_come_and_go(store: Repository, sql: Any) -> N
     put(store, event, "/a.jpg", 0.25, 0.5)
     put(store, other, "/a.jpg", 0.25, 0.5)
     poor = [of_quality(0.25, 0.5), of_quality(0.5, 0.5)]
-    store.record_photo(event, b"/b.jpg", STAMP, digest("b"), JPEG, poor)
+    record_photo(store, event, b"/b.jpg", STAMP, digest("b"), JPEG, poor)
     put(store, event, "/nobody.jpg")
     assert [store.count_faces([event], floor) for floor in (0, 0.5, 0.9)] == [4, 3, 2]
     assert store.count_faces([event, other]) == 6

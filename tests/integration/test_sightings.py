@@ -20,6 +20,8 @@ from tests.stored import (
     finish,
     new_event,
     put,
+    record_failure,
+    record_photo,
     rows,
     start_python,
     vector,
@@ -43,7 +45,7 @@ with open_store(Path(sys.argv[1]), sys.argv[2]) as store:
 
 def put_boxes(store: Repository, event: Event, path: str, *boxes: Box) -> None:
     found = [Face(Detection(box, 0.5, None), vector(i)) for i, box in enumerate(boxes)]
-    store.record_photo(event, path.encode(), STAMP, digest("x"), JPEG, found)
+    record_photo(store, event, path.encode(), STAMP, digest("x"), JPEG, found)
 
 
 def seen(sql: Any, event: Event) -> list[tuple[int, float]]:
@@ -88,7 +90,7 @@ def test_a_failed_photo_that_is_read_after_all_has_its_old_faces(
     store: Repository, event: Event, sql: Any
 ) -> None:
     other = new_event(store, "copy")
-    store.record_failure(other, b"/a.jpg", STAMP, digest("/a.jpg"), "truncated")
+    record_failure(store, other, b"/a.jpg", STAMP, digest("/a.jpg"), "truncated")
     put(store, event, "/a.jpg", 0.1, 0.2)
     ((sighting, *_), *_) = rows(sql, "SELECT id FROM sightings ORDER BY id")
     with store.deciding("confirm") as draft:
@@ -121,7 +123,7 @@ def test_what_nobody_sees_or_decided_goes_with_the_last_face(
 ) -> None:
     other = new_event(store, "copy")
     put_apart(store, event, "/a.jpg", [0.1, 1.1])
-    store.record_photo(other, b"/b.jpg", STAMP, digest("/a.jpg"), JPEG, [face(0.1, 500)])
+    record_photo(store, other, b"/b.jpg", STAMP, digest("/a.jpg"), JPEG, [face(0.1, 500)])
     assert rows(sql, "SELECT count(*) FROM sightings") == [(3,)]
     store.forget_event("party")
     assert rows(sql, "SELECT x FROM sightings") == [(500.0,)]

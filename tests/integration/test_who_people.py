@@ -17,7 +17,7 @@ from facefind.search import Gallery, Probe, Scope, reach_of
 from facefind.store.repository import Repository
 from facefind.types import Box, Detection, Event, Face, FloatArray, Match, Quality
 from tests.deciding import faces, group
-from tests.stored import DIMENSION, JPEG, STAMP, digest, new_event, vector
+from tests.stored import DIMENSION, JPEG, STAMP, digest, new_event, record_photo, vector
 
 DAYS = [datetime(2026, 5, day, tzinfo=timezone.utc) for day in range(1, 9)]
 ANN, BEA = 0, 1
@@ -51,7 +51,7 @@ def put(
         for place, embedding in enumerate(embeddings)
     ]
     info = replace(JPEG, taken_at=DAYS[day])
-    store.record_photo(event, path.encode(), STAMP, digest(path), info, found)
+    record_photo(store, event, path.encode(), STAMP, digest(path), info, found)
     return sorted(set(faces(store, event)) - known)
 
 
@@ -243,7 +243,7 @@ def test_ruled_out(store: Repository, event: Event, crowd: dict[str, list[int]])
 def test_people_of_other_kinds_are_not_compared(store: Repository, event: Event) -> None:
     other = store.ensure_event("wide", "clip", "weights-2", 768, {})
     wide = [Face(Detection(Box(1, 2, 3, 4), 1, None), vector(0.5, 768))]
-    store.record_photo(other, b"/wide.jpg", STAMP, digest("wide"), JPEG, wide)
+    record_photo(store, other, b"/wide.jpg", STAMP, digest("wide"), JPEG, wide)
     (mine,) = put(store, event, "/a.jpg", like(ANN, 0.2))
     numbers = [face.sighting for face in store.seen_faces()]
     (ann,) = group(store, event, numbers)
