@@ -23,8 +23,8 @@ from facefind.people import group_people
 from facefind.store.embedded import embedded_server
 from facefind.store.opening import open_store
 from facefind.types import FloatArray
-from scripts.benchmarks.group import FACES, NEW, draw
-from scripts.benchmarks.group import over_limits as over_limits
+from scripts.benchmarks import figures as arithmetic
+from scripts.benchmarks.group import FACES, NEW, beside, draw
 from scripts.benchmarks.group import render as render
 from scripts.benchmarks.running import measured
 
@@ -59,7 +59,13 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             first = photos + run * PHOTOS
             _put(url, event.id, faces.vectors[rows], first + np.arange(NEW) * PHOTOS // NEW)
             new.append(measured("group_stored", "grouped", 1, url=url, full=False))
-    return {"faces": count, "full": _median(full), "new": _median(new)}
+    medians = {"full": _median(full), "new": _median(new)}
+    return {"faces": count, **medians, **beside(**medians, runs=arguments.runs, faces=count)}
+
+
+def over_limits(figures: dict[str, Any]) -> list[str]:
+    """Ratios beyond their limits, which are for `FACES` faces."""
+    return arithmetic.over_limits("group_stored", figures) if figures["faces"] == FACES else []
 
 
 def _full(url: str) -> dict[str, Any]:

@@ -12,7 +12,17 @@ import pytest
 
 from facefind.types import Image
 from scripts.benchmarks import __main__ as bench
-from scripts.benchmarks import figures, ingest, memory, model, page, photos, watching
+from scripts.benchmarks import (
+    figures,
+    group,
+    group_stored,
+    ingest,
+    memory,
+    model,
+    page,
+    photos,
+    watching,
+)
 from scripts.commands import module_of
 from scripts.evaluation.scenes import Cutting
 
@@ -68,6 +78,14 @@ def test_commands_have_what_the_program_calls() -> None:
             callable(getattr(module, called))
             for called in ("add_arguments", "measure", "render", "over_limits")
         )
+
+
+def test_grouping_is_held_against_its_limits_where_they_are_for_so_many_faces() -> None:
+    slow = {"ratios": {"all_over_compared": 99.0}}
+    for module in (group, group_stored):
+        (beyond,) = module.over_limits({"faces": group.FACES, **slow})
+        assert "all_over_compared is 99" in beyond
+        assert module.over_limits({"faces": group.FACES // 2, **slow}) == []
 
 
 class Measured:
