@@ -194,6 +194,6 @@ def _words(figures: dict[str, Any]) -> str:
         'ground alone, "false" the false faces in all photos of a size. Settings were chosen on\n'
         f"every second source photo, and these figures are of the part `{figures['part']}`\n"
         "(`held`: the other ones). Times are medians a photo, decoding not counted. `default`\n"
-        "looks from far first, at 640 pixels or a sixth of the photo's size, and again, closer, where\n"
-        "that showed small faces or a hint of some; `thorough` does so from a larger first look."
+        "looks from far first, at 640 pixels or a sixth of the photo's size, and again, closer,\n"
+        "where that showed small faces or a hint of some; `thorough` does so from less far."
     )
