@@ -125,15 +125,16 @@ def check_binding(event: Event, pipeline: str, settings: Mapping[str, SettingVal
     Raises:
         UsageError: They differ.
     """
-    hint = (
-        "Give another --event NAME to ingest the same photos with other settings; or move this one "
-        f"with {_reindex(event)} and the --pipeline and --set that you want."
-    )
+    another = "Give another --event NAME to ingest the same photos with other settings"
     if pipeline != event.pipeline:
         raise UsageError(
             f'Event "{event.name}" was ingested with pipeline {event.pipeline}, not {pipeline}.',
-            hint,
+            f"{another}; or move this one: {_reindex(event)} --pipeline {pipeline}",
         )
+    hint = (
+        f"{another}; or move this one with {_reindex(event)} and the --set or --thorough that you "
+        "want."
+    )
     recorded_settings = _settings_of(event)
     for key, value in settings.items():
         recorded = recorded_settings.get(key)

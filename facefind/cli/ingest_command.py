@@ -22,7 +22,13 @@ from facefind.cli.context import (
 )
 from facefind.cli.ledger import Ledger, print_ledger
 from facefind.cli.output import counter, plural, print_json, printable, shown
-from facefind.cli.params import EXISTING, set_option, thorough_option
+from facefind.cli.params import (
+    EXISTING,
+    fast_option,
+    pipeline_asked_for,
+    set_option,
+    thorough_option,
+)
 from facefind.stages import Stages, StageTimer, untimed
 
 if TYPE_CHECKING:
@@ -32,16 +38,13 @@ if TYPE_CHECKING:
     from facefind.types import Event
 
 SHOWN_FAILURES = 10
-FAST = "dlib-fast"
 
 
 @facefind_command()
 @click.argument("paths", nargs=-1, required=True, type=EXISTING, metavar="PATH...")
 @click.option("--event", metavar="NAME", help="Name of the event; the folder's by default.")
 @click.option("--pipeline", metavar="NAME", help="How faces are found and compared; see README.")
-@click.option(
-    "--fast", is_flag=True, help=f"Short for --pipeline {FAST}: quicker, and hardly less exact."
-)
+@fast_option
 @set_option
 @thorough_option
 @click.option("--retry-failed", is_flag=True, help="Try again what could not be read before.")
@@ -66,9 +69,7 @@ def command(
     from facefind.binding import bind_event
     from facefind.ingest import default_event_name, find_photos
 
-    if fast and pipeline not in (None, FAST):
-        raise click.UsageError(f"--fast means --pipeline {FAST}: leave one of the two out.")
-    pipeline = FAST if fast else pipeline
+    pipeline = pipeline_asked_for(pipeline, fast)
     run = _Run(app, profile)
     with run.stages("walk"):
         name = event or default_event_name(paths)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from facefind.cli.output import plural
 from facefind.stages import Spent
 
 FOR_FACES = ("align", "embed")
@@ -66,8 +67,9 @@ def print_ledger(ledger: Ledger) -> None:
     """Prints it as a table, on stderr."""
     values = ledger.as_json()
     lines = [
-        f"{ledger.wall:.1f} s with {ledger.threads} at once: {ledger.photos} photos, "
-        f"{ledger.faces} faces",
+        f"{ledger.wall:.1f} s with {ledger.threads} at once: "
+        f"{plural(ledger.photos, 'photo')}, {plural(ledger.faces, 'face')}; "
+        "seconds and shares are of all threads together",
         f"{'stage':<8} {'seconds':>9} {'CPU s':>8} {'share':>7} {'ms/photo':>9} {'ms/face':>8}",
     ]
     for stage, row in values["stages"].items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -151,7 +152,11 @@ def counter(description: str, quiet: bool) -> Progress:
 def _bar(description: str, photos: int) -> Iterator[Callable[[int], object]]:
     from tqdm import tqdm
 
-    with tqdm(total=photos, desc=description, unit="photo", file=sys.stderr) as bar:
+    # Some terminals say that they have no columns and rows, where tqdm would draw nothing.
+    ncols, nrows = shutil.get_terminal_size()
+    with tqdm(
+        total=photos, desc=description, unit="photo", file=sys.stderr, ncols=ncols, nrows=nrows
+    ) as bar:
         yield bar.update
 
 

@@ -77,6 +77,18 @@ set_option = click.option(
     metavar="detector.KEY=VALUE",
     help="Change a setting of the detector.",
 )
+FAST = "dlib-fast"
+
+fast_option = click.option(
+    "--fast", is_flag=True, help=f"Short for --pipeline {FAST}: quicker, and hardly less exact."
+)
 thorough_option = click.option(
     "--thorough", is_flag=True, help="Find more of the small faces, for more time."
 )
+
+
+def pipeline_asked_for(pipeline: str | None, fast: bool) -> str | None:
+    """The pipeline that ``--pipeline`` and ``--fast`` name; None where neither is given."""
+    if fast and pipeline not in (None, FAST):
+        raise click.UsageError(f"--fast means --pipeline {FAST}: leave one of the two out.")
+    return FAST if fast else pipeline

@@ -18,7 +18,7 @@ from facefind.cli.context import (
     interruptible,
 )
 from facefind.cli.output import counter, plural, print_json, printable, shown
-from facefind.cli.params import set_option, thorough_option
+from facefind.cli.params import fast_option, pipeline_asked_for, set_option, thorough_option
 
 if TYPE_CHECKING:
     from facefind.binding import Load
@@ -34,6 +34,7 @@ SHOWN_UNREADABLE = 10
 @click.option(
     "--pipeline", metavar="NAME", help="How faces are found from now on; the event's by default."
 )
+@fast_option
 @click.option("--event", metavar="NAME", help="Only this event; all by default.")
 @set_option
 @thorough_option
@@ -45,6 +46,7 @@ SHOWN_UNREADABLE = 10
 def command(
     app: App,
     pipeline: str | None,
+    fast: bool,
     event: str | None,
     assignments: tuple[tuple[str, str], ...],
     thorough: bool,
@@ -58,6 +60,7 @@ def command(
     from facefind.reindex import chosen_settings
     from facefind.search import events_to_search
 
+    pipeline = pipeline_asked_for(pipeline, fast)
     with app.store() as store, interruptible() as stop:
         events = store.events()
         if event is not None or not events:

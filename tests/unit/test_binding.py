@@ -126,4 +126,4 @@ def test_the_way_out_is_named_as_it_can_be_typed() -> None:
     with pytest.raises(UsageError) as other:
         bind_event(Events({old.name: old}), old.name, load, "clip")
     assert weights.value.hint.startswith(way_out)
-    assert f"{way_out} and the --pipeline" in other.value.hint
+    assert f"{way_out} --pipeline clip" in other.value.hint

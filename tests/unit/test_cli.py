@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shlex
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +19,7 @@ from facefind import __version__
 from facefind.cli import ingest_command, output
 from facefind.cli.context import App
 from facefind.cli.main import COMMANDS
-from facefind.cli.output import plural, progress, shown
+from facefind.cli.output import counter, plural, progress, shown
 from facefind.errors import InferenceError, StoreError
 from facefind.ingest import IngestReport
 from facefind.types import Event
@@ -166,10 +169,25 @@ def test_a_command_to_copy_is_quoted_for_the_shell(tmp_path: Path) -> None:
     assert shlex.split(again) == [*expected, "--retry-failed"]
 
 
-def test_fast_and_another_pipeline_contradict_each_other(
-    cli: Callable[..., Result], tmp_path: Path
+def test_progress_is_drawn_where_a_terminal_says_that_it_has_no_columns(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    refused = cli("ingest", str(tmp_path), "--fast", "--pipeline", "clip")
+    screen, keyboard = pty.openpty()
+    with os.fdopen(keyboard, "w") as terminal, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", terminal)
+        assert os.get_terminal_size(keyboard).columns == 0
+        with counter("ingest", quiet=False)(7) as done:
+            done(7)
+        drawn = os.read(screen, 10_000).decode()
+    os.close(screen)
+    assert "7/7" in drawn
+
+
+@pytest.mark.parametrize("command", [("ingest", "."), ("reindex",)])
+def test_fast_and_another_pipeline_contradict_each_other(
+    cli: Callable[..., Result], command: tuple[str, ...]
+) -> None:
+    refused = cli(*command, "--fast", "--pipeline", "clip")
     assert refused.code == 2
     assert "--fast means --pipeline dlib-fast" in refused.err
 
