@@ -163,7 +163,8 @@ def _settings_of(event: Event) -> dict[str, SettingValue]:
 
     Those that there were not yet when it was made take their defaults.
     """
-    return {**resolve_settings(event.pipeline, {}), **event.settings}
+    known = event.pipeline in PIPELINES
+    return {**(resolve_settings(event.pipeline, {}) if known else {}), **event.settings}
 
 
 def _reindex(event: Event) -> str:

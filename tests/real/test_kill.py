@@ -17,7 +17,7 @@ from tests.program import Program
 from tests.stopping import LATEST, stopping
 
 FILES = 8
-KILLS = 12
+KILLS = 6
 
 ROWS = """
     SELECT convert_from(paths.path, 'UTF8'), photos.sha256, event_photos.state,

@@ -17,7 +17,7 @@ from tests.program import Program
 from tests.stopping import stopping
 
 PHOTOS = 6
-KILLS = 6
+KILLS = 4
 SET = ("--set", "detector.threshold=0.45", "--set", "detector.close_up_size=192")
 
 ROWS = """

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pillow_heif
 import pytest
 
 from facefind.errors import UsageError
@@ -19,6 +18,7 @@ from facefind.types import Box
 from facefind.xmp.exchange import read_names
 from facefind.xmp.exporting import PhotoOfPeople, export
 from facefind.xmp.regions import NamedRegion, from_xmp, merged, to_xmp
+from tests.heif import encode_heif
 from tests.pictures import encode, exif_with
 
 pytestmark = pytest.mark.skipif(
@@ -64,10 +64,12 @@ def stored_pixels() -> np.ndarray:
 
 
 def make_photo(path: Path, orientation: int = 1, format_: str = "JPEG") -> Path:
-    if format_ == "HEIF":
-        pillow_heif.register_heif_opener()
+    exif = exif_with(orientation)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode(stored_pixels(), format_, exif=exif_with(orientation)))
+    if format_ == "HEIF":
+        path.write_bytes(encode_heif(stored_pixels(), exif=exif))
+    else:
+        path.write_bytes(encode(stored_pixels(), format_, exif=exif))
     return path
 
 

@@ -15,6 +15,7 @@ from facefind.types import Box
 from facefind.xmp.exchange import match, read_names
 from facefind.xmp.exporting import PhotoOfPeople, export
 from facefind.xmp.regions import NamedRegion, from_xmp, to_xmp
+from tests.heif import encode_heif
 from tests.pictures import encode, exif_with, png, quarters
 
 SIZE = (64, 48)
@@ -52,9 +53,7 @@ def test_embedded_packets_are_found(format_: str) -> None:
 def picture(format_: str, xmp: bytes, orientation: int | None = None) -> bytes:
     options: dict[str, object] = {"exif": exif_with(orientation)} if orientation else {}
     if format_ == "HEIF":
-        import pillow_heif
-
-        pillow_heif.register_heif_opener()
+        return encode_heif(quarters(), xmp=xmp, **options)
     if format_ == "PNG":
         options["pnginfo"] = png_text(xmp)
     if format_ == "TIFF":
