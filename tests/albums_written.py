@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 from facefind.albums import RECORD_NAME
@@ -29,3 +30,13 @@ def contents_of(out: Path, *, times: bool = False) -> dict[str, object]:
             if times and path.suffix in (".jpg", ".zip"):
                 found[f"{name} at"] = path.stat().st_mtime_ns
     return found
+
+
+def states(out: Path) -> dict[str, tuple[int, ...]]:
+    """What is known of everything there but when it was last read, which looking changes."""
+    return {str(path): _state(path.lstat()) for path in out.rglob("*")}
+
+
+def _state(stat: os.stat_result) -> tuple[int, ...]:
+    inode = stat.st_dev, stat.st_ino, stat.st_nlink
+    return *inode, stat.st_mode, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns

@@ -30,6 +30,7 @@ from facefind.portraits import Portrait
 from facefind.search import Gallery, Reach, Scope
 from facefind.store.records import EventPhoto
 from facefind.types import Box, Event, Match
+from tests.albums_written import states
 from tests.fakes import GREY, RED, ColourFinder, ListedStore, write_photo
 
 
@@ -125,10 +126,10 @@ def test_listing_says_who_is_where(out: Path, photos: list[Path]) -> None:
 @pytest.mark.parametrize("mode", ["link", "hardlink", "copy"])
 def test_second_run_changes_nothing(out: Path, photos: list[Path], mode: Mode) -> None:
     write(out, photos, mode, Ann=[0, 1, 2])
-    before = {path: path.lstat() for path in out.rglob("*")}
+    before = states(out)
     report = write(out, photos, mode, Ann=[0, 1, 2])
     assert done(report) == (0, 3, 0)
-    assert {path: path.lstat() for path in out.rglob("*")} == before
+    assert states(out) == before
 
 
 @pytest.mark.parametrize("mode", ["link", "hardlink", "copy"])

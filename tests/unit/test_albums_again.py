@@ -29,6 +29,7 @@ from facefind.albums import (
 from facefind.albums.record import Moving, Record, read_record, settled, write_record
 from facefind.errors import OutputError, UsageError
 from facefind.placing import Placed
+from tests.albums_written import states
 from tests.fakes import GREEN, RED, write_photo
 from tests.people_store import PARTY, PeopleStore, photo_id
 
@@ -92,16 +93,6 @@ def tree(out: Path) -> list[str]:
 
 def done(report: AlbumsReport) -> tuple[int, int, int]:
     return len(report.written), report.kept, len(report.removed)
-
-
-def states(out: Path) -> dict[str, tuple[int, ...]]:
-    """What is known of everything there but when it was last read, which looking changes."""
-    return {str(path): _state(path.lstat()) for path in out.rglob("*")}
-
-
-def _state(stat: os.stat_result) -> tuple[int, ...]:
-    inode = stat.st_dev, stat.st_ino, stat.st_nlink
-    return *inode, stat.st_mode, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 # --- folders that move ---------------------------------------------------------------------------

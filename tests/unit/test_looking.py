@@ -388,7 +388,7 @@ def test_the_ledger(capsys: pytest.CaptureFixture[str]) -> None:
     assert values["stages"]["read"]["seconds"] == 0
     print_ledger(ledger)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "10.0 s with 2 at once: 20 photos, 40 faces"
+    assert lines[0].startswith("10.0 s with 2 at once: 20 photos, 40 faces; ")
     assert [line.split() for line in lines if line.startswith("embed")] == [
         ["embed", "4.00", "4.00", "20.0", "%", "200.0", "100.0"]
     ]
