@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facefind.cli.context import App, facefind_command, global_options
-from facefind.cli.output import print_json
+from facefind.cli.output import bar, print_json
 
 if TYPE_CHECKING:
     from facefind.inference.weight_records import WeightRecord
@@ -97,12 +97,10 @@ def _download_bar(quiet: bool, name: str) -> Iterator[Callable[[int, int | None]
     if quiet or not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
-    from tqdm import tqdm
-
-    with tqdm(desc=name, unit="B", unit_scale=True, unit_divisor=1024, file=sys.stderr) as bar:
+    with bar(desc=name, unit="B", unit_scale=True, unit_divisor=1024) as drawn:
 
         def update(done: int, total: int | None) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+            drawn.total = total
+            drawn.update(done - drawn.n)
 
         yield update

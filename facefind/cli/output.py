@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +23,9 @@ T = TypeVar("T")
 
 JOINERS = "\u200c\u200d"
 """Characters that join or part the letters beside them, in Persian, in Hindi, in emoji."""
+
+SCREEN = (80, 24)
+"""Columns and rows of a terminal that does not say how many it has."""
 
 LINE_SECONDS = 10.0
 """Seconds between two lines of progress where there is no terminal."""
@@ -112,28 +115,17 @@ def remarks(portrait: Portrait, choice: str) -> list[str]:
 
 
 def progress(description: str, quiet: bool) -> Callable[[Iterable[T]], Iterable[T]]:
-    """A wrapper that shows a bar on a terminal, and now and then a plain line elsewhere."""
-    if quiet:
-        return lambda items: items
-    if not sys.stderr.isatty():
-        return lambda items: _with_lines(list(items), description)
+    """A wrapper of a list of things to do that shows, as `counter` does, how many are done."""
+    shows = counter(description, quiet)
 
-    def wrap(items: Iterable[T]) -> Iterable[T]:
-        from tqdm import tqdm
-
-        bar: Iterable[T] = tqdm(items, desc=description, unit="photo", file=sys.stderr)
-        return bar
+    def wrap(items: Iterable[T]) -> Iterator[T]:
+        items = list(items)
+        with shows(len(items)) as advance:
+            for item in items:
+                yield item
+                advance(1)
 
     return wrap
-
-
-def _with_lines(items: Sequence[T], description: str) -> Iterator[T]:
-    last = time.monotonic()
-    for number, item in enumerate(items):
-        if time.monotonic() - last >= LINE_SECONDS:
-            last = time.monotonic()
-            click.echo(f"{description}: {number} of {plural(len(items), 'photo')}", err=True)
-        yield item
 
 
 def counter(description: str, quiet: bool) -> Progress:
@@ -145,19 +137,27 @@ def counter(description: str, quiet: bool) -> Progress:
         return lambda _photos: nullcontext(lambda _done: None)
     if not sys.stderr.isatty():
         return lambda photos: nullcontext(_Lines(description, photos))
-    return lambda photos: _bar(description, photos)
+    return lambda photos: _counting(description, photos)
 
 
 @contextmanager
-def _bar(description: str, photos: int) -> Iterator[Callable[[int], object]]:
+def _counting(description: str, photos: int) -> Iterator[Callable[[int], object]]:
+    with bar(total=photos, desc=description, unit="photo") as drawn:
+        yield drawn.update
+
+
+def bar(**what: Any) -> Any:
+    """A bar of tqdm's on the terminal that is stderr.
+
+    Args:
+        what: As tqdm takes it.
+    """
     from tqdm import tqdm
 
-    # Some terminals say that they have no columns and rows, where tqdm would draw nothing.
-    ncols, nrows = shutil.get_terminal_size()
-    with tqdm(
-        total=photos, desc=description, unit="photo", file=sys.stderr, ncols=ncols, nrows=nrows
-    ) as bar:
-        yield bar.update
+    size = os.get_terminal_size(sys.stderr.fileno())
+    # Some say that they have no columns and rows, and tqdm would draw nothing there.
+    ncols, nrows = size if all(size) else SCREEN
+    return tqdm(file=sys.stderr, ncols=ncols, nrows=nrows, **what)
 
 
 class _Lines:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
+import io
 import json
 import os
 import pty
+import re
 import shlex
+import struct
 import sys
+import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -169,18 +175,51 @@ def test_a_command_to_copy_is_quoted_for_the_shell(tmp_path: Path) -> None:
     assert shlex.split(again) == [*expected, "--retry-failed"]
 
 
-def test_progress_is_drawn_where_a_terminal_says_that_it_has_no_columns(
-    monkeypatch: pytest.MonkeyPatch,
+class Terminal:
+    """A terminal for stderr, of so many rows and columns."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self._screen, keyboard = pty.openpty()
+        fcntl.ioctl(keyboard, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.stderr = os.fdopen(keyboard, "w")
+
+    def drawn(self) -> str:
+        """What is to be seen there; it is closed then."""
+        self.stderr.close()
+        with os.fdopen(self._screen, "rb", buffering=0) as screen:
+            return b"".join(iter(partial(_read, screen), b"")).decode()
+
+
+def _read(screen: io.RawIOBase) -> bytes:
+    try:
+        return screen.read(10_000) or b""
+    except OSError:
+        # Linux's way to say that a terminal is closed.
+        return b""
+
+
+def count_to_seven() -> None:
+    with counter("ingest", quiet=False)(7) as done:
+        done(7)
+
+
+def go_through_seven() -> None:
+    assert len(list(progress("sheet", quiet=False)(range(7)))) == 7
+
+
+@pytest.mark.parametrize("show", [count_to_seven, go_through_seven])
+@pytest.mark.parametrize(("columns", "widest"), [(0, 80), (40, 40)])
+def test_progress_is_drawn_on_a_terminal_whether_or_not_it_knows_its_columns(
+    monkeypatch: pytest.MonkeyPatch, show: Callable[[], None], columns: int, widest: int
 ) -> None:
-    screen, keyboard = pty.openpty()
-    with os.fdopen(keyboard, "w") as terminal, monkeypatch.context() as patch:
-        patch.setattr(sys, "stderr", terminal)
-        assert os.get_terminal_size(keyboard).columns == 0
-        with counter("ingest", quiet=False)(7) as done:
-            done(7)
-        drawn = os.read(screen, 10_000).decode()
-    os.close(screen)
+    terminal = Terminal(0 if columns == 0 else 24, columns)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", terminal.stderr)
+        assert os.get_terminal_size(terminal.stderr.fileno()).columns == columns
+        show()
+    drawn = terminal.drawn()
     assert "7/7" in drawn
+    assert max(map(len, re.split("[\r\n]", drawn))) <= widest
 
 
 @pytest.mark.parametrize("command", [("ingest", "."), ("reindex",)])
@@ -266,7 +305,10 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(
 ) -> None:
     monkeypatch.setattr(output, "LINE_SECONDS", 0.0)
     assert list(progress("ingest", quiet=False)(["a", "b"])) == ["a", "b"]
-    assert capsys.readouterr().err == "ingest: 0 of 2 photos\ningest: 1 of 2 photos\n"
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(",")[0] for line in lines] == [
+        "ingest: 1 of 2 photos", "ingest: 2 of 2 photos"
+    ]  # fmt: skip
     assert list(progress("ingest", quiet=True)(["a", "b"])) == ["a", "b"]
     assert capsys.readouterr().err == ""
 
