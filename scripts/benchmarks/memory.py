@@ -3,9 +3,10 @@
 The sum of proportional set sizes, sampled ten times a second (see watching.py), for each number of
 photos in a run of its own, with a fresh home. The photos are those of ``ingest`` with five faces,
 each made a content of its own by a number after its end; they take little disk, as files are filled
-shortly before ingest reads them and emptied behind it. With --large a photo of 200 megapixels is
-among them. With --hours a run goes on for so long, and memory.csv and memory.svg in ``docs/`` show
-its curve. Linux only.
+shortly before ingest reads them and emptied behind it. With --large there is one more run, of the
+fewest photos and one of 200 megapixels among them. With --hours there is but one run, of about so
+long. The run with the most photos has its curve written to ``docs/``: memory.csv and memory.svg.
+Linux only.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import statistics
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +22,7 @@ from typing import Any
 
 from scripts.benchmarks import figures as arithmetic
 from scripts.benchmarks import photos, watching
+from scripts.benchmarks.curve import curve
 from scripts.benchmarks.figures import table
 from scripts.benchmarks.watching import bytes_read
 
@@ -27,6 +30,9 @@ TITLE = "Memory"
 
 COUNTS = (200, 5000)
 CONTENTS = 24
+PACE = 96
+"""Photos by which the pace is told."""
+
 LARGE = 199.0
 """Megapixels: just below the most that is read."""
 
@@ -37,41 +43,75 @@ bytes that its process has read, its own program's among them: it may be less fa
 GOAL = 1e9
 """Bytes: the most that all processes may hold."""
 
+LONG = 600.0
+"""Seconds from which on a run is long enough to tell whether memory grows."""
+
+POINTS = 360
+"""Of the curve; each is the most within its share of the time."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own options."""
     several = ",".join(map(str, COUNTS))
     parser.add_argument("--photos", default=several, help=f"one run each; default: {several}")
-    parser.add_argument("--large", action="store_true", help="with a photo of 200 megapixels")
+    parser.add_argument("--large", action="store_true", help="one run more, with 200 megapixels")
     parser.add_argument("--hours", type=float, help="one run for so long instead; with its curve")
     parser.add_argument("--into", type=Path, default=Path("docs"), help="the curve's folder")
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Peaks in bytes; ratios of the last to the first, and of the largest to a gigabyte."""
-    if arguments.hours:
-        return _long(arguments.hours, arguments.into)
+    """A row for each run, and the ratios of `compared`."""
     counts = [16] if arguments.quick else [int(count) for count in arguments.photos.split(",")]
-    rows = [_row(count, _ingest(count, large=arguments.large)) for count in counts]
+    if arguments.hours:
+        # At the pace of a short run.
+        counts = [round(arguments.hours * 3600 * PACE / _ingest(PACE).seconds)]
+    rows = []
+    for count in counts:
+        watch = _ingest(count)
+        rows.append(_told(_row(count, watch)))
+        if count == max(counts) and not arguments.quick:
+            write_curve(watch.samples, arguments.into)
+    if arguments.large:
+        count = min(counts)
+        rows.append(_told(_row(count, _ingest(count, large=True), large=True)))
+    return {"rows": rows, "ratios": compared(rows)}
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    """The row, which it also says on stderr: the next run may take an hour."""
+    print(f"scripts/bench: memory: {row}", file=sys.stderr, flush=True)
+    return row
+
+
+def compared(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """The largest peak over a gigabyte; of the run with the most photos, its peak over that of the
+    run with the fewest, and its growth if it was long."""
+    plain = sorted((row for row in rows if not row["large"]), key=lambda row: row["photos"])
+    fewest, most = plain[0], plain[-1]
     ratios = {"peak_of_a_gigabyte": max(row["peak"] for row in rows) / GOAL}
-    if len(rows) > 1:
-        ratios["last_over_first"] = rows[-1]["peak"] / rows[0]["peak"]
-    return {"rows": rows, "large": arguments.large, "ratios": ratios}
+    if most["photos"] > fewest["photos"]:
+        ratios["most_over_fewest"] = most["peak"] / fewest["peak"]
+    if most["seconds"] >= LONG:
+        ratios["growth"] = most["growth"]
+    return ratios
 
 
-def _row(count: int, watch: watching.Watch) -> dict[str, Any]:
-    highest = max(watch.samples, key=lambda sample: sample.all)
+def _row(count: int, watch: watching.Watch, *, large: bool = False) -> dict[str, Any]:
+    most = max(watch.samples, key=lambda sample: sample.all)
     return {
         "photos": count,
+        "large": large,
         "stored": watch.answer["photos"],
         "seconds": watch.seconds,
-        "peak": highest.all,
-        "own": highest.own,
-        "database": highest.database,
+        "cpu_seconds": watch.cpu_seconds,
+        "peak": most.all,
+        "own": most.own,
+        "database": most.database,
+        "growth": growth(watch.samples),
     }
 
 
-def _ingest(count: int, *, large: bool = False, every: float = watching.EVERY) -> watching.Watch:
+def _ingest(count: int, *, large: bool = False) -> watching.Watch:
     contents = photos.photos(5, min(CONTENTS, count))
     with tempfile.TemporaryDirectory(prefix="facefind-") as name:
         folder = Path(name, "photos")
@@ -81,9 +121,7 @@ def _ingest(count: int, *, large: bool = False, every: float = watching.EVERY) -
             # In the middle by its name.
             (folder / f"{photos.copy_name(count // 2)}.large.jpg").symlink_to(big)
         home = Path(name, "home")
-        watch = watching.run(
-            home, "ingest", folder, every=every, look=lambda pid: feed.read(bytes_read(pid))
-        )
+        watch = watching.run(home, "ingest", folder, look=lambda pid: feed.read(bytes_read(pid)))
     if watch.answer["photos"] != count + large or watch.answer["failed"]:
         raise RuntimeError(f"not all photos were stored: {watch.answer}")
     return watch
@@ -121,24 +159,6 @@ class Feed:
         return self._folder / photos.copy_name(number)
 
 
-def _long(hours: float, into: Path) -> dict[str, Any]:
-    """A run of about so many hours, at the pace of a short one."""
-    pace = _ingest(96)
-    count = round(hours * 3600 * 96 / pace.seconds)
-    watch = _ingest(count, every=1.0)
-    into.mkdir(exist_ok=True)
-    with (into / "memory.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("seconds", "facefind_mb", "database_mb"))
-        for sample in watch.samples[::5]:
-            writer.writerow(
-                (round(sample.at), round(sample.own / 1e6), round(sample.database / 1e6))
-            )
-    (into / "memory.svg").write_text(curve(watch.samples), "utf-8")
-    ratios = {"peak_of_a_gigabyte": watch.peak / GOAL, "growth": growth(watch.samples)}
-    return {"rows": [_row(count, watch)], "large": False, "ratios": ratios}
-
-
 def growth(samples: Sequence[watching.Sample]) -> float:
     """The median of the last quarter of the time over that of the second quarter."""
     end = samples[-1].at
@@ -147,40 +167,29 @@ def growth(samples: Sequence[watching.Sample]) -> float:
     return statistics.median(last) / statistics.median(second)
 
 
-def curve(samples: Sequence[watching.Sample]) -> str:
-    """The samples as a picture: facefind's memory, and the database's on top."""
-    width, height, end = 800.0, 300.0, max(samples[-1].at, 1.0)
-    top = max(max(sample.all for sample in samples), GOAL)
-    step = max(1, len(samples) // 1000)
+def highest(samples: Sequence[watching.Sample], points: int = POINTS) -> list[watching.Sample]:
+    """The most that was held in each of so many parts of the time; fewer where none was seen."""
+    end = samples[-1].at
+    parts: dict[int, watching.Sample] = {}
+    for sample in samples:
+        part = min(int(points * sample.at / end), points - 1) if end else 0
+        if part not in parts or parts[part].all < sample.all:
+            parts[part] = sample
+    return list(parts.values())
 
-    def line(name: str, colour: str) -> str:
-        places = (
-            (60 + width * sample.at / end, 10 + height * (1 - getattr(sample, name) / top))
-            for sample in samples[::step]
-        )
-        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-        return f'<polyline points="{points}" fill="none" stroke="{colour}"/>'
 
-    def mark(bytes_: float) -> str:
-        y = 10 + height * (1 - bytes_ / top)
-        return (
-            f'<line x1="60" x2="{60 + width}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ccc"/>'
-            f'<text x="52" y="{y + 4:.1f}" text-anchor="end">{bytes_ / 1e6:.0f}</text>'
-        )
-
-    return "\n".join(
-        (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width + 80} {height + 50}" '
-            'font-family="sans-serif" font-size="12">',
-            *(mark(GOAL * part / 4) for part in range(5)),
-            line("own", "#1f77b4"),
-            line("all", "#d62728"),
-            f'<text x="60" y="{height + 35}">0 to {end / 60:.0f} minutes; MB of facefind '
-            "(blue) and with its database (red)</text>",
-            "</svg>",
-            "",
-        )
-    )
+def write_curve(samples: Sequence[watching.Sample], into: Path) -> None:
+    """Writes memory.csv and memory.svg."""
+    into.mkdir(exist_ok=True)
+    shown = highest(samples)
+    with (into / "memory.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("seconds", "facefind_mb", "database_mb"))
+        for sample in shown:
+            writer.writerow(
+                (round(sample.at, 1), round(sample.own / 1e6), round(sample.database / 1e6))
+            )
+    (into / "memory.svg").write_text(curve(shown, GOAL), "utf-8")
 
 
 def over_limits(figures: dict[str, Any]) -> list[str]:
@@ -190,14 +199,15 @@ def over_limits(figures: dict[str, Any]) -> list[str]:
 
 def render(figures: dict[str, Any]) -> str:
     """A row for each run."""
-    head = ["photos", "peak, MB", "of it facefind", "of it the database", "seconds"]
+    head = ["photos", "peak, MB", "of it facefind", "of it the database", "minutes", "growth"]
     rows = [
         [
-            f"{row['photos']}{f' and one of {LARGE:g} megapixels' if figures['large'] else ''}",
+            f"{row['photos']:,}{f' and one of {LARGE:g} megapixels' if row['large'] else ''}",
             *(f"{row[name] / 1e6:.0f}" for name in ("peak", "own", "database")),
-            f"{row['seconds']:.0f}",
+            f"{row['seconds'] / 60:.1f}",
+            f"{row['growth']:.3f}" if row["seconds"] >= LONG else "",
         ]
         for row in figures["rows"]
     ]
-    lines = [f"{name}: {value:.3f}" for name, value in figures["ratios"].items()]
-    return "\n\n".join((table(head, rows), *lines))
+    note = "Growth: the median of the last quarter of the time over that of the second quarter."
+    return f"{table(head, rows)}\n\n{note}"

@@ -21,7 +21,6 @@ from scripts.benchmarks import (
     model,
     page,
     photos,
-    watching,
 )
 from scripts.commands import module_of
 from scripts.evaluation.scenes import Cutting
@@ -259,20 +258,6 @@ def test_copies_differ_in_what_lies_behind_the_picture(tmp_path: Path) -> None:
     assert len({path.read_bytes() for path in made}) == 3
     assert all(path.read_bytes().startswith(b"picture") for path in made)
     assert made == sorted(made)
-
-
-def samples(*megabytes: int) -> list[watching.Sample]:
-    return [watching.Sample(at, value * 10**6, 0) for at, value in enumerate(megabytes)]
-
-
-def test_growth_is_the_last_quarter_over_the_second() -> None:
-    assert memory.growth(samples(1, 5, 100, 100, 100, 110, 120, 120, 120)) == pytest.approx(1.2)
-
-
-def test_the_curve_is_a_picture() -> None:
-    picture = memory.curve(samples(100, 300, 200))
-    assert picture.startswith("<svg")
-    assert picture.count("<polyline") == 2
 
 
 # --- photos --------------------------------------------------------------------------------------
