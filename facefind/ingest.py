@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -22,6 +22,7 @@ from facefind.flow import Workers
 from facefind.inference.protocols import BatchFinder
 from facefind.looking import (
     ONE_AT_A_TIME,
+    Brake,
     Eyes,
     Found,
     Look,
@@ -111,7 +112,6 @@ class _Tally:
     failed: list[FailedPhoto] = field(default_factory=list)
     paths: set[bytes] = field(default_factory=set)
     contents: set[str] = field(default_factory=set)
-    interrupted: bool = False
 
 
 def default_event_name(paths: Sequence[Path]) -> str:
@@ -185,11 +185,12 @@ def ingest(
             path for path in found.photos if _is_to_be_read(path, known, retry_failed, tally)
         ]
     _record_unlisted(found, event, store, tally)
-    run = _Run(event, store, finder, pace, stop, tally)
+    brake = Brake(stop)
+    run = _Run(event, store, finder, pace, brake, tally)
     if changed:
         with progress(len(changed)) as advance:
             run.look_at(changed, advance)
-    missing = [] if tally.interrupted else _gone(found.tops, known, tally)
+    missing = [] if brake.pulled else _gone(found.tops, known, tally)
     if missing:
         store.mark_missing(event.id, missing)
     summary = store.summary(event.id)
@@ -205,7 +206,7 @@ def ingest(
         failed=(*found.unlisted, *tally.failed),
         missing=len(missing),
         seconds=time.monotonic() - started,
-        interrupted=tally.interrupted,
+        interrupted=brake.pulled,
         new_faces=tally.new_faces,
     )
 
@@ -283,19 +284,19 @@ class _Run:
         store: IngestStore,
         finder: BatchFinder,
         pace: Pace,
-        stop: Callable[[], bool],
+        brake: Brake,
         tally: _Tally,
     ) -> None:
-        self._event, self._store, self._pace, self._stop = event, store, pace, stop
+        self._event, self._store, self._pace, self._brake = event, store, pace, brake
         self._eyes = Eyes(finder, pace)
         self._searched = store.searched_contents(event.id)
         self._tally = tally
 
     def look_at(self, paths: Sequence[Path], advance: Callable[[int], object]) -> None:
         """Looks at files until they are through, or the run is to stop."""
-        while paths and not self._tally.interrupted:
+        while paths and not self._brake.pulled:
             again: list[Path] = []
-            todo = self._until_stopped(paths)
+            todo = self._brake.along(paths)
             with Workers(self._pace.threads) as workers:
                 for found in look_at_all(workers, todo, self._look, self._eyes, self._pace):
                     with self._pace.stages("store"):
@@ -304,13 +305,6 @@ class _Run:
                     advance(len(found) - len(lost))
             # Copies of what the event held when the run began, and no longer did when it got there.
             paths = again
-
-    def _until_stopped(self, paths: Sequence[Path]) -> Iterator[Path]:
-        for path in paths:
-            if self._stop():
-                self._tally.interrupted = True
-                return
-            yield path
 
     def _look(self, path: Path) -> Look[_File]:
         """What is in a file; called in threads."""

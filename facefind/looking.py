@@ -79,6 +79,26 @@ def pace_of(settings: Settings, stages: Stages = untimed) -> Pace:
     return Pace(settings.workers, settings.batch or BATCH, stages)
 
 
+class Brake:
+    """Ends a run early, and knows whether it did.
+
+    Args:
+        stop: Asked before each item is begun.
+    """
+
+    def __init__(self, stop: Callable[[], bool]) -> None:
+        self._stop = stop
+        self.pulled = False
+
+    def along(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The items, until the run is to stop."""
+        for item in items:
+            if self._stop():
+                self.pulled = True
+                return
+            yield item
+
+
 @contextmanager
 def set_up_for_many() -> Iterator[None]:
     """Sets the process up for photos that have a thread each.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -24,6 +24,7 @@ from facefind.inference.pipeline import Pipeline, resolve_settings
 from facefind.inference.protocols import BatchFinder
 from facefind.looking import (
     ONE_AT_A_TIME,
+    Brake,
     Eyes,
     Found,
     Look,
@@ -148,7 +149,6 @@ class _Tally:
 
     new: int = 0
     unreadable: dict[int, UnreadablePath] = field(default_factory=dict)
-    interrupted: bool = False
 
 
 def chosen_settings(
@@ -215,12 +215,13 @@ def reindex(
     if begun is None:
         return _not_replaced(event, target, tally, store, started)
     _tell_dropped(event, begun.dropped, tell)
+    brake = Brake(stop)
     while True:
         todo = [c for c in store.outstanding(event) if c.content not in tally.unreadable]
-        run = _Run(begun.successor, store, finder, pace, stop, tally)
+        run = _Run(begun.successor, store, finder, pace, brake, tally)
         with progress(len(todo)) as advance:
             is_there = run.look_at(todo, advance)
-        if tally.interrupted:
+        if brake.pulled:
             return _unchanged(event, target, "interrupted", tally, store, started)
         reasons = {content: photo.reason for content, photo in tally.unreadable.items()}
         left_out = reasons if leave_out_missing else {}
@@ -241,16 +242,16 @@ class _Run:
         store: ReindexStore,
         finder: BatchFinder,
         pace: Pace,
-        stop: Callable[[], bool],
+        brake: Brake,
         tally: _Tally,
     ) -> None:
-        self._successor, self._store, self._pace, self._stop = successor, store, pace, stop
+        self._successor, self._store, self._pace, self._brake = successor, store, pace, brake
         self._eyes = Eyes(finder, pace)
         self._tally = tally
 
     def look_at(self, photos: Sequence[Outstanding], advance: Callable[[int], object]) -> bool:
         """False as soon as the successor is gone."""
-        todo = self._until_stopped(photos)
+        todo = self._brake.along(photos)
         with Workers(self._pace.threads) as workers:
             for found in look_at_all(workers, todo, self._look, self._eyes, self._pace):
                 with self._pace.stages("store"):
@@ -258,13 +259,6 @@ class _Run:
                         return False
                 advance(len(found))
         return True
-
-    def _until_stopped(self, photos: Sequence[Outstanding]) -> Iterator[Outstanding]:
-        for photo in photos:
-            if self._stop():
-                self._tally.interrupted = True
-                return
-            yield photo
 
     def _look(self, photo: Outstanding) -> Look[Outstanding]:
         """What is in a content, read from the first of its paths where it still is."""
