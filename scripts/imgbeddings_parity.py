@@ -12,7 +12,6 @@ Exit code 0 when the largest difference is at most `TOLERANCE`, else 1.
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 import tempfile
@@ -27,22 +26,12 @@ from PIL import Image
 from facefind.inference.embedders.clip import ClipEmbedder, grey_crops, pixel_values
 from facefind.inference.session import Session
 from facefind.types import Box, Detection
+from scripts.peers.clip_standin import write_processor
 
 TOLERANCE = 1e-4
 DIMENSION = 768
 PATCH = 32
 GRID = 7
-PROCESSOR = {
-    "crop_size": 224,
-    "do_center_crop": True,
-    "do_normalize": True,
-    "do_resize": True,
-    "feature_extractor_type": "CLIPFeatureExtractor",
-    "image_mean": [0.48145466, 0.4578275, 0.40821073],
-    "image_std": [0.26862954, 0.26130258, 0.27577711],
-    "resample": 3,
-    "size": 224,
-}
 
 
 class Case(NamedTuple):
@@ -58,7 +47,7 @@ def main() -> int:
         folder = Path(name)
         network = folder / "stand_in.onnx"
         network.write_bytes(_stand_in())
-        _write_processor(folder / "openai" / "clip-vit-base-patch32")
+        write_processor(folder)
         os.chdir(folder)
         theirs = _imgbeddings(network)
         ours = Session(network)
@@ -94,18 +83,6 @@ def _imgbeddings(network: Path) -> Any:
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     os.environ["TRANSFORMERS_VERBOSITY"] = "error"
     return importlib.import_module("imgbeddings").imgbeddings(model_path=str(network))
-
-
-def _write_processor(folder: Path) -> None:
-    files = {
-        "preprocessor_config.json": json.dumps(PROCESSOR),
-        "tokenizer_config.json": json.dumps({"tokenizer_class": "CLIPTokenizer"}),
-        "vocab.json": json.dumps({"<|startoftext|>": 0, "<|endoftext|>": 1, "a": 2, "a</w>": 3}),
-        "merges.txt": "#version: 0.2\n",
-    }
-    folder.mkdir(parents=True)
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
 
 
 def _stand_in() -> bytes:

@@ -106,6 +106,15 @@ def write(folder: Path) -> None:
     onnx.save(_tower(), str(full))
     quantize_dynamic(str(full), str(folder / "new.onnx"), weight_type=QuantType.QUInt8)
     full.unlink()
+    write_processor(folder)
+    (folder / "new.onnx").replace(folder / "patch32_v1.onnx")
+
+
+def write_processor(folder: Path) -> None:
+    """What imgbeddings looks for in the folder that it runs in: the processor's published settings.
+
+    And a tokenizer of four words, which no picture needs.
+    """
     processor = folder / "openai" / "clip-vit-base-patch32"
     processor.mkdir(parents=True, exist_ok=True)
     files = {
@@ -116,7 +125,6 @@ def write(folder: Path) -> None:
     }
     for name, text in files.items():
         (processor / name).write_text(text, encoding="utf-8")
-    (folder / "new.onnx").replace(folder / "patch32_v1.onnx")
 
 
 def _tower() -> Any:
