@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from facefind.cli.albums_output import print_report, print_unknown
-from facefind.cli.context import EXIT_FAILED, App, facefind_command
+from facefind.cli.context import EXIT_FAILED, App, facefind_command, to_go_on
 from facefind.cli.output import progress
 from facefind.cli.params import (
     certainty_of,
@@ -89,15 +89,9 @@ def command(app: App, out: Path, portraits: Path | None, dry_run: bool, **option
     return _by_people(app, out, dry_run, options)
 
 
-@contextmanager
-def _to_go_on(dry_run: bool) -> Iterator[None]:
+def _to_go_on(dry_run: bool) -> AbstractContextManager[None]:
     """Says, where the user stops the writing, that it can go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if not dry_run:
-            click.echo("\nWhat is there is whole; run it again to go on.", err=True)
-        raise
+    return nullcontext() if dry_run else to_go_on("What is there is whole; run it again to go on.")
 
 
 def _refuse(options: dict[str, Any], names: Sequence[str], reason: str) -> None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 
+STORED_STAYS = "What is stored stays; run the same command again to go on."
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -209,3 +211,16 @@ def interruptible() -> Iterator[Callable[[], bool]]:
         yield lambda: asked
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def to_go_on(hint: str) -> Iterator[None]:
+    """Ends the program where Ctrl-C ends the block at once, and says how to go on.
+
+    Also decorates a function.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"\nStopped. {hint}", err=True)
+        raise click.exceptions.Exit(EXIT_INTERRUPTED) from None

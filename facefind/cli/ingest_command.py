@@ -16,9 +16,11 @@ import click
 from facefind.cli.context import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
+    STORED_STAYS,
     App,
     facefind_command,
     interruptible,
+    to_go_on,
 )
 from facefind.cli.ledger import Ledger, print_ledger
 from facefind.cli.output import counter, plural, print_json, printable, shown
@@ -50,6 +52,7 @@ SHOWN_FAILURES = 10
 @click.option("--retry-failed", is_flag=True, help="Try again what could not be read before.")
 @click.option("--no-group", is_flag=True, help="Do not group the faces into people.")
 @click.option("--profile", is_flag=True, help="Tell where the time went.")
+@to_go_on(STORED_STAYS)
 def command(
     app: App,
     paths: tuple[Path, ...],

@@ -13,9 +13,11 @@ import click
 from facefind.cli.context import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
+    STORED_STAYS,
     App,
     facefind_command,
     interruptible,
+    to_go_on,
 )
 from facefind.cli.output import counter, plural, print_json, printable, shown
 from facefind.cli.params import fast_option, pipeline_asked_for, set_option, thorough_option
@@ -43,6 +45,7 @@ SHOWN_UNREADABLE = 10
     is_flag=True,
     help="Move an event although some of its photos cannot be read now.",
 )
+@to_go_on(STORED_STAYS)
 def command(
     app: App,
     pipeline: str | None,

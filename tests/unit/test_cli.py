@@ -119,6 +119,19 @@ def test_ctrl_c_exits_with_130(cli: Callable[..., Result], monkeypatch: pytest.M
     assert (result.code, result.out) == (130, "")
 
 
+def test_ctrl_c_at_once_says_what_becomes_of_photos(
+    cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupted(self: App) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(App, "store", interrupted)
+    photo = write_photo(tmp_path / "a.png", RED)
+    result = cli("ingest", str(photo))
+    hint = "\nStopped. What is stored stays; run the same command again to go on.\n"
+    assert result == Result(130, "", hint)
+
+
 def test_ctrl_c_while_albums_are_written_says_how_to_go_on(
     cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

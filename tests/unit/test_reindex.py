@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -351,6 +352,29 @@ def test_ctrl_c_says_how_to_go_on(
         in stopped.err
     )
     assert len(store.found) == 1
+
+
+def test_a_second_ctrl_c_stops_at_once_and_says_how_to_go_on(
+    cli: Callable[..., Result], store: OneEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached: list[str] = []
+
+    def interrupted(*_: object) -> bool:
+        reached.append("photo")
+        signal.raise_signal(signal.SIGINT)
+        reached.append("asked to stop")
+        signal.raise_signal(signal.SIGINT)
+        reached.append("still here")
+        return True
+
+    monkeypatch.setattr(store, "record_new_faces", interrupted)
+    stopped = cli("--pipeline", WIDE)
+    assert (stopped.code, stopped.out) == (130, "")
+    assert reached == ["photo", "asked to stop"]
+    assert stopped.err == (
+        "\nFinishing the photos at hand; Ctrl-C again stops at once.\n"
+        "\nStopped. What is stored stays; run the same command again to go on.\n"
+    )
 
 
 def test_an_unfinished_move_elsewhere_is_dropped_with_a_word(
