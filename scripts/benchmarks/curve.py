@@ -35,7 +35,7 @@ def curve(samples: Sequence[Sample], limit: float) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + 30:g} '
         f'{TOP + HEIGHT + 60:g}" font-family="sans-serif" font-size="13">',
         '<rect width="100%" height="100%" fill="#fff"/>',
-        _word(LEFT, 24, "Memory of an ingest (sum of the processes' proportional set sizes)", 15),
+        _word(LEFT, 24, "Resident memory of an ingest", 15),
     ]
     for bytes_ in range(0, int(top) + 1, 200_000_000):
         (x, y), (right, _) = place(0, bytes_), place(end, bytes_)

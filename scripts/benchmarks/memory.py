@@ -1,12 +1,11 @@
 """Peak memory of an ingest, of all processes, the database's included.
 
-The sum of proportional set sizes, sampled ten times a second (see watching.py), for each number of
-photos in a run of its own, with a fresh home. The photos are those of ``ingest`` with five faces,
-each made a content of its own by a number after its end; they take little disk, as files are filled
-shortly before ingest reads them and emptied behind it. With --large there is one more run, of the
-fewest photos and one of 200 megapixels among them. With --hours there is but one run, of about so
-long. The run with the most photos has its curve written to ``docs/``: memory.csv and memory.svg.
-Linux only.
+Resident memory, sampled ten times a second (see watching.py), for each number of photos in a run of
+its own, with a fresh home. The photos are those of ``ingest`` with five faces, each a content of
+its own by a number after its end; they take little disk, as files are filled shortly before ingest
+reads them and emptied behind it. With --large there is one more run, of the fewest photos and one
+of 200 megapixels among them. With --hours there is but one run, of about so long. The run with the
+most photos has its curve written to ``docs/``: memory.csv and memory.svg. Linux only.
 """
 
 from __future__ import annotations

@@ -1,7 +1,10 @@
 """Runs a facefind command and watches all its processes, the database's too: memory and CPU time.
 
-Memory is the sum of each process's proportional set size (PSS), in which a page that several share
-is counted once. It is sampled, so a peak shorter than a sample may be missed. Linux only.
+Memory is what is resident: all that the command's own processes hold, and of the database's the
+proportional set sizes (PSS), in which a page that several of them share is counted once. It is
+sampled, so a peak shorter than a sample may be missed. To add up a PSS the kernel goes through all
+pages, and to find the database's processes all processes must be looked at; so that watching takes
+little from what is watched, both are done seldom once the database has started. Linux only.
 """
 
 from __future__ import annotations
@@ -22,7 +25,14 @@ from typing import Any
 EVERY = 0.1
 """Seconds between samples."""
 
+SELDOM = 1.0
+"""Seconds between looks at the database's memory, and for processes that are new."""
+
+STARTING = 2.0
+"""Seconds in which these looks are at every sample."""
+
 _TICK = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +127,18 @@ def _watched(
     cpu: dict[int, float] = {}
 
     def look() -> None:
+        own: list[int] = []
+        held, again = 0, 0.0
         while not over.is_set():
-            own, database = _processes(pid, home)
-            cpu.update((each, _cpu(each)) for each in database)
-            sizes = (sum(map(_pss, own)), sum(map(_pss, database)))
-            watch.samples.append(Sample(time.perf_counter() - start, *sizes))
+            at = time.perf_counter() - start
+            if at >= again:
+                own, database = _processes(pid, home)
+                cpu.update(dict.fromkeys(database, 0.0) | cpu)
+                held = sum(map(_pss, database))
+                again = at + SELDOM if at > STARTING else 0.0
+            # A process that is gone keeps what it had.
+            cpu.update((each, max(_cpu(each), before)) for each, before in cpu.items())
+            watch.samples.append(Sample(at, sum(map(_resident, own)), held))
             also(pid)
             over.wait(every)
 
@@ -167,6 +184,14 @@ def bytes_read(pid: int) -> int:
     except OSError:
         return 0
     return int(text.split()[1])
+
+
+def _resident(pid: int) -> int:
+    """Bytes; none of a process that is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+    except OSError:
+        return 0
 
 
 def _pss(pid: int) -> int:
