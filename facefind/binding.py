@@ -92,7 +92,7 @@ def pipeline_of(events: Sequence[Event], load: Load) -> Pipeline:
         SetupError: The pipeline cannot be loaded.
     """
     first = events[0]
-    settings, *others = map(_settings_of, events)
+    settings, *others = map(settings_of, events)
     if any(other != settings for other in others):
         settings = resolve_settings(first.pipeline, {})
     pipeline = load(first.pipeline, settings)
@@ -135,7 +135,7 @@ def check_binding(event: Event, pipeline: str, settings: Mapping[str, SettingVal
         f"{another}; or move this one with {_reindex(event)} and the --set or --thorough that you "
         "want."
     )
-    recorded_settings = _settings_of(event)
+    recorded_settings = settings_of(event)
     for key, value in settings.items():
         recorded = recorded_settings.get(key)
         if recorded != value:
@@ -158,7 +158,7 @@ def check_weights(event: Event, fingerprint: str) -> None:
         )
 
 
-def _settings_of(event: Event) -> dict[str, SettingValue]:
+def settings_of(event: Event) -> dict[str, SettingValue]:
     """All the settings that the event's photos are looked at with from now on.
 
     Those that there were not yet when it was made take their defaults.

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from facefind.cli.context import EXIT_FAILED, App, facefind_command
 from facefind.cli.output import plural, print_json, shown
 from facefind.cli.params import FILE, set_option
+
+if TYPE_CHECKING:
+    from facefind.types import SettingValue
 
 
 @facefind_command()
@@ -20,20 +25,21 @@ from facefind.cli.params import FILE, set_option
 )
 @click.option("--pipeline", metavar="NAME", help="Whose detector looks.")
 @set_option
+@click.option("--event", metavar="NAME", help="Look as at this event's photos.")
 def command(
     app: App,
     photo: Path,
     to: Path | None,
     pipeline: str | None,
     assignments: tuple[tuple[str, str], ...],
+    event: str | None,
 ) -> int:
     """Write a copy of a photo with its faces marked and numbered from the left."""
     from facefind import images
-    from facefind.inference.pipeline import DEFAULT_PIPELINE, resolve_settings
     from facefind.portraits import left_to_right
 
-    name = pipeline or DEFAULT_PIPELINE
-    detector = app.detector(name, resolve_settings(name, dict(assignments)))
+    name, settings = _looked_at(app, pipeline, dict(assignments), event)
+    detector = app.detector(name, settings)
     pixels = images.read_photo(photo).pixels
     found = left_to_right(detector.detect(pixels))
     target = _target(photo, to)
@@ -44,6 +50,24 @@ def command(
     elif not app.quiet:
         click.echo(f"{plural(len(found), 'face')} in {shown(photo)}; see {shown(target)}")
     return 0 if found else EXIT_FAILED
+
+
+def _looked_at(
+    app: App, pipeline: str | None, asked: Mapping[str, str], event: str | None
+) -> tuple[str, Mapping[str, SettingValue]]:
+    """The pipeline and the detector's settings: those asked for, or an event's."""
+    from facefind.answers import event_named
+    from facefind.binding import settings_of
+    from facefind.inference.pipeline import DEFAULT_PIPELINE, resolve_settings
+
+    if event is None:
+        name = pipeline or DEFAULT_PIPELINE
+        return name, resolve_settings(name, asked)
+    if pipeline is not None or asked:
+        raise click.UsageError("--event has a pipeline and settings: leave --pipeline, --set out.")
+    with app.store() as store:
+        found = event_named(store.events(), event)
+    return found.pipeline, settings_of(found)
 
 
 def _target(photo: Path, to: Path | None) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +49,9 @@ def list_command(app: App, event: str | None, everybody: bool, sheet: Path | Non
 
 @facefind_command(name="show")
 @click.argument("who", metavar="WHO")
+@event_option
 @sheet_option
-def show_command(app: App, who: str, sheet: Path | None) -> int:
+def show_command(app: App, who: str, event: str | None, sheet: Path | None) -> int:
     """Show the photos of the person WHO, and the numbers of the faces.
 
     These numbers are what reject, confirm, split and cover take; they stay when photos are
@@ -58,11 +60,14 @@ def show_command(app: App, who: str, sheet: Path | None) -> int:
     from facefind.people import find_person
 
     with app.store() as store:
-        person = find_person(store, who)
-        faces = sorted(store.seen_faces(people=[person.id]), key=_by_time)
+        person, events = find_person(store, who), None
+        if event is not None:
+            events = [one.id for one in chosen_events(store, event)]
+            person = _counted(store, person, events)
+        faces = sorted(store.seen_faces(people=[person.id], events=events), key=_by_time)
         portraits = store.portraits_of([person.id])
     if app.json:
-        print_json(_shown_json(person, faces, portraits))
+        print_json({"event": event, **_shown_json(person, faces, portraits)})
     else:
         _print_person(person, faces, portraits)
     if sheet:
@@ -76,6 +81,12 @@ def _known(store: Repository, events: Sequence[Event], *, one_event: bool) -> li
         return store.people()
     people = store.people(events=[event.id for event in events])
     return [person for person in people if person.faces]
+
+
+def _counted(store: Repository, person: Person, events: Collection[int]) -> Person:
+    """The person, with what is in these events alone."""
+    there = store.people(events=events, people=[person.id])
+    return there[0] if there else replace(person, photos=0, faces=0)
 
 
 def _covers(store: Repository, people: Sequence[Person], events: Sequence[Event]) -> list[Labelled]:

@@ -125,6 +125,26 @@ def test_a_person_is_shown_with_the_numbers_of_their_faces(
     assert lines[1].split() == ["face", str(face), "/p/1.jpg", "(cover)"]
 
 
+def test_a_person_is_shown_in_one_event(
+    store: Repository, album: Event, cli: Callable[..., Result]
+) -> None:
+    gala = new_event(store, "gala")
+    put(store, gala, "/g/1.jpg", "B")
+    put(store, gala, "/g/2.jpg", "E")
+    assert people.group_people(store, [album, gala]).people == 4
+    assert cli("people", "show", "2").out.startswith("Person 002: 3 photos, 3 faces\n")
+    lines = cli("people", "show", "2", "--event", "gala").out.splitlines()
+    assert lines[0] == "Person 002: 1 photo, 1 face"
+    assert [line.split()[2] for line in lines[1:]] == ["/g/1.jpg"]
+    there = cli("people", "show", "2", "--event", album.name, "--json").done.json
+    assert (there["event"], there["photos"], there["faces"]) == (album.name, 2, 2)
+    assert [one["event"] for one in there["seen"]] == [album.name] * 2
+    assert cli("people", "show", "2", "--json").done.json["event"] is None
+    nowhere = cli("people", "show", "1", "--event", "gala").done.out
+    assert nowhere == "Person 001: no photos, no faces\n"
+    assert 'There is no event "ball"' in cli("people", "show", "1", "--event", "ball").err
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_the_order_of_ingest_does_not_matter(store: Repository, seed: int) -> None:
     chance = random.Random(seed)

@@ -27,6 +27,7 @@ from facefind.cli.context import App
 from facefind.cli.main import COMMANDS
 from facefind.cli.output import counter, plural, progress, shown
 from facefind.errors import InferenceError, StoreError
+from facefind.inference.pipeline import resolve_settings
 from facefind.ingest import IngestReport
 from facefind.types import Event
 from tests.command import Result, call_facefind
@@ -272,6 +273,37 @@ def test_faces_never_writes_over_the_photo(
     monkeypatch.chdir(tmp_path)
     assert cli("faces", str(photo)).code == cli("faces", str(photo)).code == 1  # no face
     assert {"a-faces.jpg", "a-faces (2).jpg"} <= {path.name for path in tmp_path.iterdir()}
+
+
+MORE = {"detector.min_size": 40}
+
+
+def test_faces_looks_as_at_an_events_photos(
+    cli: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def detector(self: App, name: str, settings: Any) -> Any:
+        asked.append((name, dict(settings)))
+        return SimpleNamespace(detect=lambda _: [])
+
+    @contextmanager
+    def one_event(self: App) -> Iterator[Any]:
+        yield SimpleNamespace(events=lambda: [Event(1, "party", "clip", "", MORE)])
+
+    monkeypatch.setattr(App, "detector", detector)
+    monkeypatch.setattr(App, "store", one_event)
+    photo, copy = write_photo(tmp_path / "a.jpg", RED), str(tmp_path / "copy.jpg")
+    faces = ("faces", str(photo), "--to", copy)
+    result = cli(*faces, "--event", "party", "--json")
+    assert (result.code, result.json["pipeline"]) == (1, "clip")
+    assert asked == [("clip", resolve_settings("clip", MORE))]
+    assert 'There is no event "wedding"' in cli(*faces, "--event", "wedding").err
+    for other in (("--pipeline", "dlib"), ("--set", "detector.min_size=70")):
+        refused = cli(*faces, "--event", "party", *other)
+        assert (refused.code, refused.out) == (2, "")
+        assert "--event has a pipeline and settings" in refused.err
+    assert len(asked) == 1
 
 
 def test_errors_of_a_photo_exit_with_1() -> None:
