@@ -127,6 +127,7 @@ class ReindexReport:
         carried: What was decided about faces and has been carried over to new ones.
         lost: What was decided about faces that were not found again; it is kept.
         unreadable: Photos that could not be looked at; if done, they are failed now.
+        new_faces: Faces that this run has found.
     """
 
     event: str
@@ -141,6 +142,7 @@ class ReindexReport:
     lost: int
     unreadable: tuple[UnreadablePath, ...]
     seconds: float
+    new_faces: int = 0
 
 
 @dataclass(slots=True)
@@ -148,6 +150,7 @@ class _Tally:
     """The run's counts while it goes on; what is unreadable by content."""
 
     new: int = 0
+    new_faces: int = 0
     unreadable: dict[int, UnreadablePath] = field(default_factory=dict)
 
 
@@ -225,7 +228,8 @@ def reindex(
             return _unchanged(event, target, "interrupted", tally, store, started)
         reasons = {content: photo.reason for content, photo in tally.unreadable.items()}
         left_out = reasons if leave_out_missing else {}
-        replaced = store.replace_event(event, begun.successor, left_out)
+        with pace.stages("store"):
+            replaced = store.replace_event(event, begun.successor, left_out)
         if replaced is not None:
             return _report(event, target, "done", tally, replaced, started)
         # An ingest may have added photos while this looked at the others.
@@ -288,6 +292,7 @@ class _Run:
             if one.error is None:
                 log.info("%s: %d new faces", _path(one.item.paths[0]), len(one.faces))
                 self._tally.new += 1
+                self._tally.new_faces += len(one.faces)
             else:
                 log.info("%s: %s", one.path, one.error.message)
                 unreadable = UnreadablePath(one.path, one.error.message)
@@ -328,6 +333,7 @@ def _report(
         lost=replaced.lost,
         unreadable=tuple(tally.unreadable[content] for content in replaced.left_out),
         seconds=time.monotonic() - started,
+        new_faces=tally.new_faces,
     )
 
 

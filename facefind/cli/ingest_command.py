@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,16 +21,16 @@ from facefind.cli.context import (
     interruptible,
     to_go_on,
 )
-from facefind.cli.ledger import Ledger, print_ledger
+from facefind.cli.ledger import Clock, Ledger, print_ledger
 from facefind.cli.output import counter, plural, print_json, printable, shown
 from facefind.cli.params import (
     EXISTING,
     fast_option,
     pipeline_asked_for,
+    profile_option,
     set_option,
     thorough_option,
 )
-from facefind.stages import Stages, StageTimer, untimed
 
 if TYPE_CHECKING:
     from facefind.inference.pipeline import Pipeline
@@ -51,7 +50,7 @@ SHOWN_FAILURES = 10
 @thorough_option
 @click.option("--retry-failed", is_flag=True, help="Try again what could not be read before.")
 @click.option("--no-group", is_flag=True, help="Do not group the faces into people.")
-@click.option("--profile", is_flag=True, help="Tell where the time went.")
+@profile_option
 @to_go_on(STORED_STAYS)
 def command(
     app: App,
@@ -73,72 +72,60 @@ def command(
     from facefind.ingest import default_event_name, find_photos
 
     pipeline = pipeline_asked_for(pipeline, fast)
-    run = _Run(app, profile)
-    with run.stages("walk"):
+    clock = Clock(profile)
+    with clock.stages("walk"):
         name = event or default_event_name(paths)
         found = find_photos(paths)
     with ExitStack() as stack:
-        with run.stages("start"):
+        with clock.stages("start"):
             store = stack.enter_context(app.store())
             _refuse_nothing(found, store.event(name), paths)
             load = partial(app.pipeline, threads=1)
             bound, finder = bind_event(
                 store, name, load, pipeline, dict(assignments), thorough=thorough
             )
-        report = run.ingest(found, bound, store, finder, retry_failed)
+        report = _ingest(app, clock, found, bound, store, finder, retry_failed)
         people = None
         try:
             if not no_group and not report.interrupted:
-                with run.stages("group"):
+                with clock.stages("group"):
                     people = _group(app, store, bound)
         finally:
             # The photos are stored, whatever becomes of the people.
-            _print(app, report, people, run.ledger(report))
+            report = replace(report, seconds=clock.seconds)
+            workers = app.settings.workers
+            ledger = clock.ledger(report.seconds, workers, report.new, report.new_faces)
+            _print(app, report, people, ledger)
     if report.interrupted:
         click.echo(f"Stopped early. To go on: {_again(report, paths, retry_failed)}", err=True)
         return EXIT_INTERRUPTED
     return EXIT_FAILED if report.failed else 0
 
 
-class _Run:
-    """An ingest and, where it is asked for, the time that its stages take."""
+def _ingest(
+    app: App,
+    clock: Clock,
+    found: Walked,
+    event: Event,
+    store: Repository,
+    finder: Pipeline,
+    retry_failed: bool,
+) -> IngestReport:
+    """Stores the faces of photos; may be interrupted."""
+    from facefind.ingest import ingest
+    from facefind.looking import pace_of, set_up_for_many
 
-    def __init__(self, app: App, profile: bool) -> None:
-        self._app = app
-        self._timer = StageTimer() if profile else None
-        self._started = time.perf_counter()
-
-    @property
-    def stages(self) -> Stages:
-        """What measures them."""
-        return self._timer or untimed
-
-    def ingest(
-        self, found: Walked, event: Event, store: Repository, finder: Pipeline, retry_failed: bool
-    ) -> IngestReport:
-        """Stores the faces of photos; may be interrupted."""
-        from facefind.ingest import ingest
-        from facefind.looking import pace_of, set_up_for_many
-
-        with interruptible() as stop, set_up_for_many():
-            return ingest(
-                found,
-                event=event,
-                store=store,
-                finder=finder,
-                retry_failed=retry_failed,
-                pace=pace_of(self._app.settings, self.stages),
-                progress=counter("ingest", self._app.quiet),
-                stop=stop,
-            )
-
-    def ledger(self, report: IngestReport) -> Ledger | None:
-        """Where the time went so far."""
-        if self._timer is None:
-            return None
-        wall = time.perf_counter() - self._started
-        workers = self._app.settings.workers
-        return Ledger(self._timer.spent, wall, workers, report.new, report.new_faces)
+    with interruptible() as stop, set_up_for_many():
+        return ingest(
+            found,
+            event=event,
+            store=store,
+            finder=finder,
+            retry_failed=retry_failed,
+            pace=pace_of(app.settings, clock.stages),
+            progress=counter("ingest", app.quiet),
+            stop=stop,
+        )
 
 
 def _refuse_nothing(found: Walked, event: Event | None, paths: Sequence[Path]) -> None:

@@ -1,7 +1,8 @@
-"""What `facefind ingest --profile` shows: where the time of a run went."""
+"""What --profile shows of ingest and reindex: where the time of a run went."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import click
 
 from facefind.cli.output import plural
-from facefind.stages import Spent
+from facefind.stages import Spent, Stages, StageTimer, untimed
 
 FOR_FACES = ("align", "embed")
 """Stages whose work is one for each face."""
@@ -34,6 +35,11 @@ class Ledger:
     threads: int
     photos: int
     faces: int
+
+    @property
+    def is_of_nothing(self) -> bool:
+        """Whether no file was even read."""
+        return "read" not in self.spent
 
     @property
     def waiting(self) -> float:
@@ -63,11 +69,47 @@ class Ledger:
         }
 
 
+class Clock:
+    """The time that a run takes and, where it is asked for, its stages do."""
+
+    def __init__(self, profile: bool) -> None:
+        self._timer = StageTimer() if profile else None
+        self._started = time.perf_counter()
+
+    @property
+    def stages(self) -> Stages:
+        """What measures them."""
+        return self._timer or untimed
+
+    @property
+    def seconds(self) -> float:
+        """Since the run began."""
+        return time.perf_counter() - self._started
+
+    def ledger(self, seconds: float, threads: int, photos: int, faces: int) -> Ledger | None:
+        """Where the time went so far, if that was asked for; see `Ledger`."""
+        if self._timer is None:
+            return None
+        return Ledger(self._timer.spent, seconds, threads, photos, faces)
+
+
 def print_ledger(ledger: Ledger) -> None:
-    """Prints it as a table, on stderr."""
+    """Prints it on stderr: as a table, unless there was nothing to do."""
+    click.echo(_of_nothing(ledger) if ledger.is_of_nothing else _table(ledger), err=True)
+
+
+def _of_nothing(ledger: Ledger) -> str:
+    """A line instead of zeros."""
+    took = {stage: f"{ledger.spent.get(stage, Spent()).seconds:.1f}" for stage in STAGES}
+    parts = [f"{stage} {seconds}" for stage, seconds in took.items() if float(seconds)]
+    shares = f" ({', '.join(parts)})" if parts else ""
+    return f"{ledger.wall:.1f} s in all: nothing to do{shares}"
+
+
+def _table(ledger: Ledger) -> str:
     values = ledger.as_json()
     lines = [
-        f"{ledger.wall:.1f} s with {ledger.threads} at once: "
+        f"{ledger.wall:.1f} s in all with {ledger.threads} at once: "
         f"{plural(ledger.photos, 'photo')}, {plural(ledger.faces, 'face')}; "
         "seconds and shares are of all threads together",
         f"{'stage':<8} {'seconds':>9} {'CPU s':>8} {'share':>7} {'ms/photo':>9} {'ms/face':>8}",
@@ -79,4 +121,4 @@ def print_ledger(ledger: Ledger) -> None:
         each = "" if face is None else f"{face:.1f}"
         times = f"{row['seconds']:>9.2f} {row['cpu_seconds']:>8.2f}"
         lines.append(f"{stage:<8} {times} {share:>7} {photo:>9} {each:>8}".rstrip())
-    click.echo("\n".join(lines), err=True)
+    return "\n".join(lines)

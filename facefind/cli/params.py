@@ -82,6 +82,7 @@ FAST = "dlib-fast"
 fast_option = click.option(
     "--fast", is_flag=True, help=f"Short for --pipeline {FAST}: quicker, and hardly less exact."
 )
+profile_option = click.option("--profile", is_flag=True, help="Tell where the time went.")
 thorough_option = click.option(
     "--thorough", is_flag=True, help="Find more of the small faces, for more time."
 )

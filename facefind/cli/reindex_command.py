@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,12 +20,20 @@ from facefind.cli.context import (
     interruptible,
     to_go_on,
 )
+from facefind.cli.ledger import Clock, Ledger, print_ledger
 from facefind.cli.output import counter, plural, print_json, printable, shown
-from facefind.cli.params import fast_option, pipeline_asked_for, set_option, thorough_option
+from facefind.cli.params import (
+    fast_option,
+    pipeline_asked_for,
+    profile_option,
+    set_option,
+    thorough_option,
+)
 
 if TYPE_CHECKING:
     from facefind.binding import Load
     from facefind.inference.pipeline import Pipeline
+    from facefind.looking import Pace
     from facefind.reindex import ReindexReport
     from facefind.store.repository import Repository
     from facefind.types import Event, SettingValue
@@ -45,6 +54,7 @@ SHOWN_UNREADABLE = 10
     is_flag=True,
     help="Move an event although some of its photos cannot be read now.",
 )
+@profile_option
 @to_go_on(STORED_STAYS)
 def command(
     app: App,
@@ -54,39 +64,60 @@ def command(
     assignments: tuple[tuple[str, str], ...],
     thorough: bool,
     leave_out_missing: bool,
+    profile: bool,
 ) -> int:
     """Look at the photos of an event again, with another pipeline, settings or newer weights.
 
     The event can be searched throughout, by its old faces until all the new ones are there. Stopped
     anywhere, it goes on where it was. What was decided about faces stays.
     """
+    from facefind.looking import pace_of
     from facefind.reindex import chosen_settings
     from facefind.search import events_to_search
 
     pipeline = pipeline_asked_for(pipeline, fast)
-    with app.store() as store, interruptible() as stop:
-        events = store.events()
-        if event is not None or not events:
-            events = events_to_search(events, event)
-        load = _loading_once(partial(app.pipeline, threads=1))
-        # All of them before the first photo: a mistake in the request is better known at once.
-        wanted = [chosen_settings(one, pipeline, dict(assignments), thorough) for one in events]
-        finders = [load(*settings) for settings in wanted]
+    clock = Clock(profile)
+    with ExitStack() as stack:
+        with clock.stages("start"):
+            store = stack.enter_context(app.store())
+            stop = stack.enter_context(interruptible())
+            events = store.events()
+            if event is not None or not events:
+                events = events_to_search(events, event)
+            load = _loading_once(partial(app.pipeline, threads=1))
+            # All of them before the first photo: a mistake in the request is better known at once.
+            wanted = [chosen_settings(one, pipeline, dict(assignments), thorough) for one in events]
+            finders = [load(*settings) for settings in wanted]
+        pace = pace_of(app.settings, clock.stages)
         reports: list[ReindexReport] = []
         try:
             for one, finder in zip(events, finders, strict=True):
                 if not stop():
-                    reports.append(_reindex(app, store, one, finder, leave_out_missing, stop))
+                    reports.append(_reindex(app, store, one, finder, leave_out_missing, pace, stop))
         finally:
             # What has moved is told also where a later event cannot.
-            if app.json:
-                print_json({"events": [_as_json(report) for report in reports]})
+            _print(app, reports, _ledger(clock, pace, reports))
     if len(reports) < len(events) or any(r.outcome == "interrupted" for r in reports):
         flags = {"--thorough": thorough, "--leave-out-missing": leave_out_missing}
         again = _again(pipeline, event, assignments, [flag for flag in flags if flags[flag]])
         click.echo(f"Stopped early. To go on: {again}", err=True)
         return EXIT_INTERRUPTED
     return EXIT_FAILED if any(r.outcome == "incomplete" for r in reports) else 0
+
+
+def _ledger(clock: Clock, pace: Pace, reports: Sequence[ReindexReport]) -> Ledger | None:
+    photos = sum(report.new for report in reports)
+    faces = sum(report.new_faces for report in reports)
+    return clock.ledger(clock.seconds, pace.threads, photos, faces)
+
+
+def _print(app: App, reports: Sequence[ReindexReport], ledger: Ledger | None) -> None:
+    """What was not said event by event."""
+    if app.json:
+        profile = {"profile": ledger.as_json()} if ledger else {}
+        print_json({"events": [_as_json(report) for report in reports], **profile})
+    elif ledger:
+        print_ledger(ledger)
 
 
 def _loading_once(load: Load) -> Load:
@@ -108,9 +139,10 @@ def _reindex(
     event: Event,
     finder: Pipeline,
     leave_out_missing: bool,
+    pace: Pace,
     stop: Callable[[], bool],
 ) -> ReindexReport:
-    from facefind.looking import pace_of, set_up_for_many
+    from facefind.looking import set_up_for_many
     from facefind.reindex import reindex, target_of
 
     with set_up_for_many():
@@ -120,7 +152,7 @@ def _reindex(
             store=store,
             finder=finder,
             leave_out_missing=leave_out_missing,
-            pace=pace_of(app.settings),
+            pace=pace,
             progress=counter(f"reindex {printable(event.name)}", app.quiet),
             stop=stop,
             tell=lambda sentence: click.echo(printable(sentence), err=True),
@@ -149,6 +181,7 @@ def _again(
 
 def _as_json(report: ReindexReport) -> dict[str, Any]:
     values = asdict(report)
+    del values["new_faces"]
     values["seconds"] = round(report.seconds, 3)
     values["unreadable"] = [
         {"path": str(photo.path), "reason": photo.reason} for photo in report.unreadable

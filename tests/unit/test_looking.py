@@ -379,7 +379,7 @@ def test_an_ingest_is_measured(party: Path) -> None:
 
 def test_the_ledger(capsys: pytest.CaptureFixture[str]) -> None:
     spent = {"detect": Spent(10, 9), "embed": Spent(4, 4), "group": Spent(1, 1)}
-    ledger = Ledger(spent, wall=10, threads=2, photos=20, faces=40)
+    ledger = Ledger({**spent, "read": Spent()}, wall=10, threads=2, photos=20, faces=40)
     values = ledger.as_json()
     assert values["stages"]["detect"] == {
         "seconds": 10, "cpu_seconds": 9, "share": 0.5, "ms_per_photo": 500, "ms_per_face": 250
@@ -388,15 +388,21 @@ def test_the_ledger(capsys: pytest.CaptureFixture[str]) -> None:
     assert values["stages"]["read"]["seconds"] == 0
     print_ledger(ledger)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0].startswith("10.0 s with 2 at once: 20 photos, 40 faces; ")
+    assert lines[0].startswith("10.0 s in all with 2 at once: 20 photos, 40 faces; ")
     assert [line.split() for line in lines if line.startswith("embed")] == [
         ["embed", "4.00", "4.00", "20.0", "%", "200.0", "100.0"]
     ]
 
 
-def test_a_ledger_of_nothing_has_no_averages() -> None:
-    row = Ledger({}, wall=1, threads=2, photos=0, faces=0).as_json()["stages"]["detect"]
+def test_a_ledger_of_nothing_has_no_averages_and_no_zeros(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    spent = {"start": Spent(0.5, 0.1), "walk": Spent(0.01, 0.01), "group": Spent(0.2, 0.2)}
+    ledger = Ledger(spent, wall=1, threads=2, photos=0, faces=0)
+    row = ledger.as_json()["stages"]["detect"]
     assert (row["ms_per_photo"], row["ms_per_face"]) == (None, None)
+    print_ledger(ledger)
+    assert capsys.readouterr().err == "1.0 s in all: nothing to do (start 0.5, group 0.2)\n"
 
 
 # Progress

@@ -296,6 +296,23 @@ def test_json_alone_on_stdout(cli: Callable[..., Result], tmp_path: Path) -> Non
     )  # fmt: skip
 
 
+def test_a_profile_is_of_all_events_together(
+    cli: Callable[..., Result], store: OneEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEFIND_THREADS", "2")
+    done = cli("--pipeline", WIDE, "--profile")
+    assert "has the faces of pipeline" in done.out
+    told = done.err.splitlines()
+    assert " s in all with 2 at once: 3 photos, 6 faces; " in told[0]
+    assert [line.split()[0] for line in told[2:6]] == ["start", "walk", "read", "decode"]
+    again = cli("--pipeline", WIDE, "--profile")
+    assert " s in all: nothing to do" in again.err
+    assert len(again.err.splitlines()) == 1
+    values = json.loads(cli("--pipeline", NARROW, "--profile", "--json").out)
+    assert (values["profile"]["photos"], values["profile"]["faces"]) == (3, 6)
+    assert "profile" not in json.loads(cli("--pipeline", WIDE, "--json").out)
+
+
 def test_json_tells_what_has_moved_before_the_error_that_ends_the_run(
     cli: Callable[..., Result], store: OneEvent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
