@@ -129,10 +129,12 @@ def _ingest(
 
 
 def _refuse_nothing(found: Walked, event: Event | None, paths: Sequence[Path]) -> None:
-    """An event without a picture is a mistake, unless all its pictures are gone now."""
+    """A new event without even a file that cannot be read is a mistake."""
     from facefind.errors import UsageError
 
-    if event is None and not found.photos and not found.unlisted:
+    nothing = not found.photos and all(one.path.is_dir() for one in found.unlisted)
+    if event is None and nothing:
+        _print_failures(found.unlisted)
         raise UsageError(f"There are no pictures in {', '.join(shown(path) for path in paths)}.")
 
 
