@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from facefind.errors import UsageError
 from facefind.machine import usable_cores, usable_memory
@@ -35,6 +35,7 @@ class Settings:
     Attributes:
         home: Folder of the embedded database, downloaded weights and the config file.
         database_url: A PostgreSQL of the user's own; None starts the embedded one.
+        database_url_from: What the user calls the place where it was given.
         threads: Photos that ingest and reindex look at at once, and the threads of a model where
             there is but one picture; 0 for one on each core, but no more photos than memory allows.
         batch: Faces that are embedded together; 0 leaves the choice to the program.
@@ -43,6 +44,7 @@ class Settings:
 
     home: Path
     database_url: str | None = None
+    database_url_from: str = "--database-url"
     threads: int = 0
     batch: int = 0
     device: Device = "auto"
@@ -61,6 +63,13 @@ class Settings:
         return self.home / "models"
 
 
+class _Given(NamedTuple):
+    """A setting's value, and what the user who gave it calls it."""
+
+    value: Any
+    called: str
+
+
 def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     """Combines the sources.
 
@@ -72,53 +81,66 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
         UsageError: A value is of the wrong kind, or the config file cannot be understood.
     """
     home = _home(flags, environ)
-    config = _read_config(home / CONFIG_NAME)
+    file = home / CONFIG_NAME
+    config = _read_config(file)
 
-    def first(name: str) -> Any:
-        for value in (flags.get(name), environ.get(f"FACEFIND_{name.upper()}"), config.get(name)):
-            if value not in (None, ""):
-                return value
-        return None
+    def first(name: str) -> _Given:
+        option, variable = f"--{name.replace('_', '-')}", f"FACEFIND_{name.upper()}"
+        sources = (
+            _Given(flags.get(name), option),
+            _Given(environ.get(variable), variable),
+            _Given(config.get(name), f"{name} in {file}"),
+        )
+        return next((each for each in sources if each.value not in (None, "")), _Given(None, name))
 
     url = first("database_url")
-    if url is not None and not isinstance(url, str):
-        raise UsageError(f"database_url must be text, not {url!r}.")
+    if url.value is not None and not isinstance(url.value, str):
+        raise UsageError(f"{url.called} must be text, not {url.value!r}.")
     return Settings(
         home=home,
-        database_url=url,
-        threads=_count("threads", first("threads")),
-        batch=_count("batch", first("batch")),
+        database_url=url.value,
+        database_url_from=url.called,
+        threads=_count(first("threads")),
+        batch=_count(first("batch")),
         device=_device(first("device")),
     )
 
 
 def _home(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Path:
+    called = "--home" if flags.get("home") else "FACEFIND_HOME"
     given = flags.get("home") or environ.get("FACEFIND_HOME")
     if given:
         try:
-            return Path(given).expanduser().absolute()
+            home = Path(given).expanduser().absolute()
         except RuntimeError as error:
-            raise UsageError(f"The folder {given} is nobody's: {error}") from error
+            raise UsageError(f"{called} must be a folder, and {given} is nobody's.") from error
+        if home.exists() and not home.is_dir():
+            raise UsageError(f"{called} must be a folder, and {given} is none.")
+        return home
     import platformdirs
 
     return Path(platformdirs.user_data_dir("facefind", appauthor=False))
 
 
-def _count(name: str, value: Any) -> int:
+def _count(given: _Given) -> int:
+    value, called = given
+    wrong = f"{called} must be a whole number, 0 (automatic) or more, not {value!r}."
+    if isinstance(value, (bool, float)):
+        raise UsageError(wrong)
     try:
         count = int(value or 0)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{name} must be a whole number, not {value!r}.") from error
+        raise UsageError(wrong) from error
     if count < 0:
-        raise UsageError(f"{name} must be 0 (automatic) or more, not {count}.")
+        raise UsageError(wrong)
     return count
 
 
-def _device(value: Any) -> Device:
+def _device(given: _Given) -> Device:
     for device in DEVICES:
-        if value in (None, device):
+        if given.value in (None, device):
             return device
-    raise UsageError(f"device must be one of {', '.join(DEVICES)}, not {value!r}.")
+    raise UsageError(f"{given.called} must be one of {', '.join(DEVICES)}, not {given.value!r}.")
 
 
 def _read_config(path: Path) -> dict[str, Any]:

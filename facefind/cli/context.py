@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from facefind import __version__
+from facefind.errors import StoreError
 from facefind.settings import DEVICES, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -92,7 +93,15 @@ class App:
         from facefind.store.opening import open_store
 
         settings = self.settings
-        with open_store(settings.home, settings.database_url, prepare) as repository:
+        with ExitStack() as stack:
+            opened = open_store(settings.home, settings.database_url, prepare)
+            try:
+                repository = stack.enter_context(opened)
+            except StoreError as error:
+                if settings.database_url is not None:
+                    whose = f"The URL is that of {settings.database_url_from}."
+                    error.hint = f"{error.hint} {whose}".strip()
+                raise
             yield repository
 
     def pipeline(

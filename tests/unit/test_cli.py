@@ -100,6 +100,16 @@ def test_errors_are_one_sentence_and_a_hint(cli: Callable[..., Result]) -> None:
     assert result == Result(2, "", "facefind: The database does not answer.\nStart it.\n")
 
 
+def test_a_database_url_that_is_wrong_is_told_with_the_name_of_its_variable(
+    cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEFIND_DATABASE_URL", "no url")
+    result = cli("status")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("facefind: The database URL cannot be understood.\n")
+    assert result.err.endswith(" The URL is that of FACEFIND_DATABASE_URL.\n")
+
+
 @pytest.mark.usefixtures("broken_store")
 @pytest.mark.parametrize("arguments", [["--debug", "status"], ["status", "--debug"]])
 def test_debug_shows_the_traceback_with_its_cause(

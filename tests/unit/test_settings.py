@@ -44,13 +44,37 @@ def test_config_file_that_is_not_text(tmp_path: Path) -> None:
 
 
 def test_home_of_nobody() -> None:
-    with pytest.raises(UsageError, match="nobody"):
+    with pytest.raises(UsageError, match=r"--home .*nobody"):
         load_settings({"home": "~no-such-user/x"}, {})
+    with pytest.raises(UsageError, match=r"FACEFIND_HOME .*nobody"):
+        load_settings({}, {"FACEFIND_HOME": "~no-such-user/x"})
 
 
-def test_threads_must_be_a_number(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="whole number"):
-        load_settings({"home": tmp_path}, {"FACEFIND_THREADS": "many"})
+@pytest.mark.parametrize("value", ["many", "-3", "1e3", "2.5"])
+@pytest.mark.parametrize("variable", ["FACEFIND_THREADS", "FACEFIND_BATCH"])
+def test_a_wrong_variable_is_named_with_its_value_and_what_is_allowed(
+    tmp_path: Path, variable: str, value: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        load_settings({"home": tmp_path}, {variable: value})
+    wanted = "must be a whole number, 0 (automatic) or more"
+    assert str(refused.value) == f"{variable} {wanted}, not '{value}'."
+
+
+@pytest.mark.parametrize("value", ["-1", "2.5", "true", "'many'"])
+def test_a_wrong_line_of_the_config_file_is_named_with_the_file(tmp_path: Path, value: str) -> None:
+    (tmp_path / "config.toml").write_text(f"threads = {value}")
+    with pytest.raises(UsageError) as refused:
+        load_settings({"home": tmp_path}, {})
+    start = f"threads in {tmp_path / 'config.toml'} must be a whole number, 0 (automatic) or more"
+    assert str(refused.value).startswith(f"{start}, not ")
+
+
+def test_a_home_that_is_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(UsageError, match=f"^FACEFIND_HOME must be a folder, and {file} is none"):
+        load_settings({}, {"FACEFIND_HOME": str(file)})
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda"])
@@ -61,5 +85,5 @@ def test_device_comes_from_flag_or_environment(device: str, tmp_path: Path) -> N
 
 
 def test_another_device_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="device must be one of auto, cpu, cuda, not 'gpu'"):
+    with pytest.raises(UsageError, match=r"^FACEFIND_DEVICE must be one of auto, cpu, cuda, not"):
         load_settings({"home": tmp_path}, {"FACEFIND_DEVICE": "gpu"})
