@@ -310,8 +310,7 @@ class _Run:
         """What is in a file; called in threads."""
         file = _File()
         try:
-            with self._pace.stages("read"):
-                content = images.read_file(path)
+            content = self._eyes.read(path)
             file = _File(content.stamp, content.sha256)
             if content.sha256 in self._searched:
                 return Look(file, None, path)

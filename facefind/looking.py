@@ -75,7 +75,12 @@ ONE_AT_A_TIME = Pace()
 
 
 def pace_of(settings: Settings, stages: Stages = untimed) -> Pace:
-    """As many photos at once as there are cores, unless the settings say otherwise."""
+    """How a run is to go about it, as the settings say or else as suits the machine.
+
+    That is a photo at once for each core, as long as there is memory for so many: a network has
+    one thread then, since several that share cores slow each other down. And `BATCH` faces
+    together.
+    """
     return Pace(settings.workers, settings.batch or BATCH, stages)
 
 
@@ -136,7 +141,7 @@ class Look(Generic[A]):
 
     def __post_init__(self) -> None:
         if isinstance(self.found, PhotoError):
-            _let_go(self.found)
+            let_go(self.found)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,6 +171,19 @@ class Eyes:
         self._searches: dict[str, Future[Searched]] = {}
         self._lock = threading.Lock()
 
+    def read(self, path: Path) -> images.FileContent:
+        """A file, read once more alone where there was no room for it.
+
+        Raises:
+            PhotoError: It cannot be read.
+        """
+        try:
+            return self._read(path)
+        except OutOfMemory as error:
+            _log.debug("%s: once more, with nothing else at work: %s", path, error)
+        with self._gate.holding(self._room):
+            return self._read(path)
+
     def search(self, sha256: str, data: bytes) -> Searched:
         """The faces of a content; waits where another thread is at it.
 
@@ -194,12 +212,16 @@ class Eyes:
         faces = iter(self._embed([found.seen for found in searched]))
         return [_found(look, faces) for look in looks]
 
+    def _read(self, path: Path) -> images.FileContent:
+        with _lack_of_memory_told(), self._pace.stages("read"):
+            return images.read_file(path)
+
     def _carry_out(self, search: Future[Searched], data: bytes) -> None:
         try:
             search.set_result(self._see(data))
         except PhotoError as error:
             _log.debug("%s (%r)", error, error.__cause__)
-            search.set_exception(_let_go(error))
+            search.set_exception(let_go(error))
         except BaseException as error:  # noqa: BLE001  # raised again where the result is taken
             search.set_exception(error)
         finally:
@@ -234,7 +256,7 @@ class Eyes:
                 return list(self._finder.recognise(seen))
         except PhotoError as error:
             if alone or (len(seen) == 1 and not isinstance(error, OutOfMemory)):
-                return [_let_go(error)]
+                return [let_go(error)]
         if len(seen) == 1:
             with self._gate.holding(self._room):
                 return self._embed(seen, alone=True)
@@ -293,7 +315,7 @@ def _lack_of_memory_told() -> Iterator[None]:
         raise OutOfMemory(error.message, error.hint) from error
 
 
-def _let_go(error: PhotoError) -> PhotoError:
+def let_go(error: PhotoError) -> PhotoError:
     """The error without the way it came, whose frames hold the photo's bytes and pixels."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from facefind import images
 from facefind.binding import with_thorough
 from facefind.errors import PhotoError, StoreError, UnreadablePhoto
 from facefind.flow import Workers
@@ -30,6 +29,7 @@ from facefind.looking import (
     Look,
     Pace,
     Progress,
+    let_go,
     look_at_all,
     no_progress,
 )
@@ -269,10 +269,10 @@ class _Run:
         reasons: list[PhotoError] = []
         for path in map(_path, photo.paths):
             try:
-                with self._pace.stages("read"):
-                    file = images.read_file(path)
+                file = self._eyes.read(path)
             except PhotoError as error:
-                reasons.append(error)
+                # Or it would lead back here, and hold on to what is read next.
+                reasons.append(let_go(error))
                 continue
             if file.sha256 != photo.sha256:
                 reasons.append(UnreadablePhoto(CHANGED))

@@ -280,6 +280,30 @@ def test_a_photo_that_lacks_memory_is_looked_at_once_more_alone(tmp_path: Path) 
     assert (report.new, report.new_faces, report.failed) == (3, 3, ())
 
 
+@pytest.mark.parametrize(("times", "failed"), [(1, []), (2, ["1.png"])])
+def test_a_file_that_lacks_memory_is_read_once_more_and_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, failed: list[str]
+) -> None:
+    for number in range(3):
+        write_photo(tmp_path / f"{number}.png", RED, size=(90 + number, 60))
+    tried: list[str] = []
+    read_file = images.read_file
+
+    def lacking(path: Path) -> images.FileContent:
+        tried.append(path.name)
+        if path.name == "1.png" and tried.count("1.png") <= times:
+            raise MemoryError
+        return read_file(path)
+
+    monkeypatch.setattr(images, "read_file", lacking)
+    report, store = run(tmp_path, Pace(2, batch=1), ColourFinder())
+    assert [one.path.name for one in report.failed] == failed
+    assert (report.new, tried.count("1.png")) == (3 - len(failed), 2)
+    for one in report.failed:
+        assert one.reason == "not enough memory to look at the picture"
+        assert store.files[os.fsencode(one.path)].reason == one.reason
+
+
 class Failing(ColourFinder):
     """Raises an error at its first so many attempts at a step."""
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
 import signal
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from facefind import images
 from facefind.cli import reindex_command
 from facefind.cli.context import App
 from facefind.errors import StoreError, UsageError
@@ -136,6 +140,35 @@ def test_the_place_where_a_photo_still_is_is_found(store: OneEvent, tmp_path: Pa
     paths = write_photos(tmp_path / "more", 2)
     store.contents = [content(1, tmp_path / "gone.png", paths[0], paths[1])]
     assert move(store).outcome == "done"
+
+
+def test_no_file_is_held_because_another_place_was_looked_at_before(
+    store: OneEvent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class File(SimpleNamespace):
+        """Can be watched, as bytes cannot."""
+
+    held: list[weakref.ref[File]] = []
+    read_file = images.read_file
+
+    def watched(path: Path) -> File:
+        file = read_file(path)
+        read = File(data=file.data, sha256=file.sha256, stamp=file.stamp)
+        held.append(weakref.ref(read))
+        return read
+
+    monkeypatch.setattr(images, "read_file", watched)
+    store.contents = [
+        content(number, tmp_path / "gone.png", path)
+        for number, path in enumerate(write_photos(tmp_path / "more", 2))
+    ]
+    gc.collect()
+    gc.disable()
+    try:
+        assert move(store).outcome == "done"
+        assert [reference() for reference in held] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_a_photo_that_cannot_be_decoded_now(store: OneEvent, tmp_path: Path) -> None:
