@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import threading
 import time
 from collections import deque
@@ -159,6 +160,11 @@ class Ordered(Generic[T]):
         return len(self._given)
 
     @property
+    def under_way(self) -> int:
+        """How many are not done yet."""
+        return sum(not future.done() for future in self._given)
+
+    @property
     def has_room(self) -> bool:
         """Whether another task may be given."""
         return len(self._given) < self._limit
@@ -203,6 +209,7 @@ class Flow(Generic[A, B, C]):
     ) -> None:
         self._items = iter(items)
         self._is_over = False
+        self._threads = workers.count
         self._do_first, self._do_second = first, second
         self._weight, self._enough, self._together = weight, enough, together
         self._finished = threading.Event()
@@ -231,15 +238,12 @@ class Flow(Generic[A, B, C]):
         while self._second.has_room and (done := self._first.take()):
             if done.exception() is not None:
                 self._give_up(done)
-                break
+                return
             self._since = self._since if self._gathered else time.monotonic()
             self._gathered.append(done.result())
-            if self._is_enough():
-                self._pass_on()
             self._fill()
-        is_last = self._is_over and not self._first
-        if self._gathered and self._second.has_room and (is_last or not self._patience()):
             self._pass_on()
+        self._pass_on()
 
     def _fill(self) -> None:
         while not self._is_over and self._first.has_room:
@@ -253,7 +257,7 @@ class Flow(Generic[A, B, C]):
     def _give_up(self, failed: Future[B]) -> None:
         """Lets a failure of the first step come after all that was before it, and ends there."""
         if self._gathered:
-            self._pass_on()
+            self._give(len(self._gathered))
         raised: Future[Sequence[C]] = Future()
         raised.set_exception(failed.exception())
         self._second.put(raised)
@@ -265,8 +269,30 @@ class Flow(Generic[A, B, C]):
         return sum(map(self._weight, self._gathered)) >= self._enough
 
     def _pass_on(self) -> None:
-        gathered, self._gathered = self._gathered, []
-        self._second.give(lambda: self._do_second(gathered))
+        """Gives what is gathered to the second step as soon as it is enough or has waited enough.
+
+        In the end, when a thread would be without work while another has all that is left, it is
+        given in parts.
+        """
+        while self._gathered and self._second.has_room:
+            if sharing := self._sharing():
+                self._give(math.ceil(len(self._gathered) / sharing))
+            elif self._is_enough() or not self._patience():
+                self._give(len(self._gathered))
+            else:
+                return
+
+    def _sharing(self) -> int:
+        """Threads that what is gathered is for, in the end; before, none."""
+        if not self._is_over:
+            return 0
+        if not self._first:
+            return self._threads
+        return max(self._threads - self._first.under_way - self._second.under_way, 0)
+
+    def _give(self, count: int) -> None:
+        given, self._gathered = self._gathered[:count], self._gathered[count:]
+        self._second.give(lambda: self._do_second(given))
 
     def _patience(self) -> float | None:
         """Seconds for which what is gathered may wait; None where nothing is, or cannot go on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -132,10 +133,24 @@ def test_a_batch_begins_when_it_weighs_enough_or_has_many_items() -> None:
 def test_what_is_there_does_not_wait_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flow, "PATIENCE", 0.01)
     steps = Steps(held=[2])
-    results = run(steps, 3, enough=100)
+    results = run(steps, 50, enough=100)
     assert next(results) == [0, 10]
     steps.held[2].set()
-    assert list(results) == [[20]]
+    assert flat(results) == [10 * number for number in range(2, 50)]
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_in_the_end_threads_share_what_is_left(threads: int) -> None:
+    meet, calls = threading.Barrier(threads), itertools.count()
+
+    def meeting(numbers: Sequence[int]) -> list[int]:
+        if next(calls) < threads:
+            meet.wait(PATIENT)
+        return [10 * number for number in numbers]
+
+    found = list(run(Steps(), 6, threads=threads, second=meeting, enough=6))
+    assert flat(found) == [0, 10, 20, 30, 40, 50]
+    assert len(found) >= threads
 
 
 @pytest.mark.parametrize("number", [0, 4, 9])
