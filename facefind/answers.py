@@ -136,6 +136,11 @@ def event_named(events: Sequence[Event], name: str) -> Event:
     raise UsageError(f'There is no event "{name}".', f"There are: {there}.")
 
 
+def as_sentence(text: str) -> str:
+    """Text that ends with a name, and with one dot, as "Jen A." has one."""
+    return text if text.endswith(".") else f"{text}."
+
+
 def spot_of(face: Match) -> Spot:
     """Tells one face from another."""
     return face.photo_id, face.box if face.sighting is None else face.sighting

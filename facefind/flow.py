@@ -33,6 +33,20 @@ FAREWELL = 1.0
 _NAME = "facefind worker"
 
 
+def begun(task: Callable[[], T]) -> Future[T]:
+    """Has a thread of its own do a task at once; its result or error is there when asked for."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(task())
+        except BaseException as error:  # noqa: BLE001  # raised again where the result is taken
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="facefind ahead").start()
+    return future
+
+
 class Workers:
     """Threads that do the most urgent task first; among equals, the one that came first.
 

@@ -13,15 +13,17 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from facefind.answers import Answer, Spot, spot_of
 from facefind.inference.quality import HARDLY_KNOWN
-from facefind.people.lessons import FAR_APART, Disagreement, disagreeing
 from facefind.portraits import Portrait
 from facefind.search import Gallery, Probe, Reach, best_of_each_photo
 from facefind.store.records import Person
 from facefind.types import Event, FloatArray, Match
+
+if TYPE_CHECKING:
+    from facefind.people.lessons import Disagreement
 
 BELONGS = {"strict": 0.93, "default": 0.85, "loose": 0.6}
 """The mean probability, over the faces of a person whom grouping has made, from which on a portrait
@@ -110,8 +112,11 @@ def of_two_people(portraits: Sequence[Portrait], threshold: float | None) -> lis
     Args:
         threshold: Of the pipeline; without one nobody can be told from others.
     """
-    if threshold is None:
+    if threshold is None or len(portraits) < 2:
         return []
+    # Loads all that is about learning people, for which one portrait need not wait.
+    from facefind.people.lessons import FAR_APART, disagreeing
+
     clear = [one for one in portraits if one.quality is None or one.quality >= HARDLY_KNOWN]
     found = disagreeing(clear, FAR_APART * threshold)
     pairs: dict[frozenset[Portrait], Disagreement] = {}

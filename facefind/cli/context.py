@@ -6,10 +6,11 @@ The global options are accepted before and after the command's name; the later o
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from facefind.errors import StoreError
 from facefind.settings import DEVICES, Settings, load_settings
 
 if TYPE_CHECKING:
+    from facefind.inference.ahead import Ahead
     from facefind.inference.pipeline import Pipeline
     from facefind.inference.protocols import Detector
     from facefind.store.repository import Repository
@@ -42,6 +44,7 @@ class App:
 
     flags: dict[str, Any] = field(default_factory=dict)
     _settings: Settings | None = None
+    _ahead: Ahead | None = None
 
     @property
     def json(self) -> bool:
@@ -84,7 +87,7 @@ class App:
             logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
     @contextmanager
-    def store(self, prepare: Callable[[], object] | None = None) -> Iterator[Repository]:
+    def store(self, prepare: Sequence[Callable[[], object]] = ()) -> Iterator[Repository]:
         """The database, started, connected and migrated.
 
         Args:
@@ -104,6 +107,13 @@ class App:
                 raise
             yield repository
 
+    def open_ahead(self, pipeline: str) -> None:
+        """Has a thread open the models of the pipeline that will be asked for."""
+        from facefind.inference.ahead import Ahead
+
+        settings = self.settings
+        self._ahead = Ahead(pipeline, settings.models_dir, settings.threads, settings.device)
+
     def pipeline(
         self, name: str, values: Mapping[str, SettingValue], *, threads: int | None = None
     ) -> Pipeline:
@@ -116,12 +126,14 @@ class App:
         from facefind.inference.pipeline import load_pipeline
 
         settings = self.settings
+        ahead = self._ahead if threads is None else None
         return load_pipeline(
             name,
             models_dir=settings.models_dir,
             settings=values,
             threads=settings.threads if threads is None else threads,
             device=settings.device,
+            opened=ahead.open if ahead is not None and ahead.pipeline == name else None,
         )
 
     def detector(self, name: str, values: Mapping[str, SettingValue]) -> Detector:
@@ -198,6 +210,17 @@ _GLOBAL_OPTIONS: list[Callable[..., Any]] = [
 
 _GLOBAL_PARAMS = click.command()(global_options(lambda: None)).params
 """The same options as objects, to stand after a command's own in its help."""
+
+
+def be_brief() -> None:
+    """Sets the process up for a command that is over in a moment; to be called before numpy loads.
+
+    All that such a command makes are modules, among which there is no garbage to look for. And
+    OpenBLAS's threads would keep a core busy with waiting when they are made, a tenth of a second
+    in which other threads load what is needed.
+    """
+    gc.set_threshold(100_000)
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 
 @contextmanager

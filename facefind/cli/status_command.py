@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from facefind.cli.context import App, facefind_command
+from facefind.cli.context import App, be_brief, facefind_command
 from facefind.cli.output import plural, print_json, printable, shown
 from facefind.cli.params import event_option
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 @event_option
 def command(app: App, event: str | None) -> int:
     """Show what is known: events, their pipelines, photos, faces, and what failed."""
-    from facefind.answers import event_named
-
+    be_brief()
     with app.store() as store:
         events = store.events()
         if event is not None:
+            from facefind.answers import event_named
+
             events = [event_named(events, event)]
         rows = [_describe(store, one) for one in events]
     if app.json:

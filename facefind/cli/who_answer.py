@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from facefind.answers import Answer, Together, photos_together
+from facefind.answers import Answer, Together, as_sentence, photos_together
 from facefind.cli.context import App
 from facefind.cli.output import percent, plural, print_json, printable, remarks, shown
 
@@ -210,8 +210,6 @@ def _line(photo: Together) -> str:
 
 
 def _sentences(found: Found) -> list[str]:
-    from facefind.people.naming import as_sentence
-
     where = f' in event "{printable(found.event)}"' if found.event else ""
     if len(found.answers) > 1:
         return [_of_several(found, where)]
@@ -244,8 +242,6 @@ def _shows(found: Found) -> str:
 
 def _whose(answer: Answer) -> str:
     """To whom a portrait belongs; empty where that is not known."""
-    from facefind.people.naming import as_sentence
-
     if not answer.people:
         return ""
     first, *others = answer.people

@@ -6,12 +6,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from facefind.cli.context import EXIT_FAILED, App, facefind_command
+from facefind.cli.context import EXIT_FAILED, App, be_brief, facefind_command
 from facefind.cli.output import plural, shown
 from facefind.cli.params import (
     FILE,
@@ -137,12 +138,14 @@ def command(
     Several portraits are taken to show one person and make one question. A name, or a number as
     facefind people list shows them, asks for all photos of that person.
     """
-    from facefind.cli.who_answer import print_answer, print_remarks
-
+    be_brief()
     wanted = Options(certainty=certainty_of(strict, loose), **options)
     questions = questions_of(asked, beside, together)
     refuse_idle(questions, wanted)
     found = find(app, questions, wanted)
+
+    from facefind.cli.who_answer import print_answer, print_remarks
+
     gone = _hand_over(app, found.photos, copy_to, link_to, show)
     print_remarks(found, gone, numbered=wanted.face is not None)
     print_answer(app, found)
@@ -209,15 +212,22 @@ def find(app: App, questions: Sequence[Question], wanted: Options) -> Found:
     if all(isinstance(question, str) for question in questions):
         with app.store() as store:
             return _find_known(store, [str(question) for question in questions], wanted)
-    with app.store(_load_what_portraits_need) as store:
+    with app.store([_load_runtime, _load_networks, _load_judging]) as store:
         return _find_portraits(app, store, questions, wanted)
 
 
-def _load_what_portraits_need() -> None:
-    from facefind import binding, portraits, recognising  # noqa: F401
+def _load_runtime() -> None:
     from facefind.inference.session import check_runtime
 
     check_runtime()
+
+
+def _load_networks() -> None:
+    from facefind import binding  # noqa: F401
+
+
+def _load_judging() -> None:
+    from facefind import recognising  # noqa: F401
 
 
 def _find_known(store: Repository, names: Sequence[str], wanted: Options) -> Found:
@@ -240,18 +250,27 @@ def _known(store: Repository, name: str, events: Sequence[Event] | None, wanted:
 def _find_portraits(
     app: App, store: Repository, questions: Sequence[Question], wanted: Options
 ) -> Found:
+    known = store.events()
+    pipelines = {event.pipeline for event in known if wanted.event in (None, event.name)}
+    if len(pipelines) == 1:
+        app.open_ahead(*pipelines)
+
+    from facefind.flow import begun
+    from facefind.matching import load_calibration
+
+    calibrations = {name: begun(partial(load_calibration, name)) for name in pipelines}
+
     from facefind.answers import Answer
     from facefind.binding import pipeline_of
     from facefind.cli.who_answer import Found
     from facefind.inference.quality import LOW_QUALITY
-    from facefind.matching import load_calibration
     from facefind.portraits import read_portraits
     from facefind.recognising import of_two_people
     from facefind.search import Gallery, Scope, combine, events_to_search, reach_of
 
-    events = events_to_search(store.events(), wanted.event)
+    events = events_to_search(known, wanted.event)
     pipeline = pipeline_of(events, app.pipeline)
-    calibration = load_calibration(pipeline.spec.name)
+    calibration = calibrations[pipeline.spec.name].result()
     reach = reach_of(
         calibration,
         pipeline.spec.threshold,

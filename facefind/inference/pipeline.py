@@ -13,6 +13,7 @@ import numpy as np
 
 from facefind.errors import InferenceError, UsageError
 from facefind.inference import chips, options, quality, scaled, weights
+from facefind.inference.ahead import open_model
 from facefind.inference.detectors.centerface import (
     THOROUGH,
     CenterFaceDetector,
@@ -22,7 +23,6 @@ from facefind.inference.detectors.haar import HaarDetector, HaarSettings
 from facefind.inference.detectors.scrfd import ScrfdDetector, ScrfdSettings
 from facefind.inference.detectors.yunet import YuNetDetector, YuNetSettings
 from facefind.inference.embedders import arcface, clip, dlib_resnet, sface
-from facefind.inference.forest import Forest
 from facefind.inference.protocols import (
     Aligner,
     Assessor,
@@ -34,7 +34,7 @@ from facefind.inference.protocols import (
     ScalingDetector,
     Seen,
 )
-from facefind.inference.session import Session, check_runtime
+from facefind.inference.session import check_runtime
 from facefind.settings import Device
 from facefind.stages import Stages, untimed
 from facefind.types import Detection, Embeddings, Face, Image, SettingValue
@@ -306,6 +306,7 @@ def load_pipeline(
     settings: Mapping[str, SettingValue] | None = None,
     threads: int = 0,
     device: Device = "auto",
+    opened: OpenModel | None = None,
 ) -> Pipeline:
     """A pipeline whose weights and runtime are there; the networks load at first use.
 
@@ -315,6 +316,7 @@ def load_pipeline(
         settings: As `resolve_settings` gives them; what is missing takes its default.
         threads: Threads per network; 0 for one per core.
         device: What the networks run on; see `facefind.inference.session.Session`.
+        opened: Gives networks that are opened already; see `facefind.inference.ahead.Ahead`.
 
     Raises:
         UsageError: No such pipeline, or a wrong setting.
@@ -324,7 +326,8 @@ def load_pipeline(
     spec = _spec(name)
     chosen = _settings(spec, settings or {})
     check_runtime(device)
-    sessions = {record: _open(record, models_dir, threads, device) for record in spec.weights}
+    open_ = opened or (lambda record: open_model(record, models_dir, threads, device))
+    sessions = {record: open_(record) for record in spec.weights}
     model = sessions.__getitem__
     return Pipeline(
         spec,
@@ -355,13 +358,8 @@ def load_detector(
     """
     spec = _spec(name)
     chosen = _settings(spec, settings or {})
-    detector = spec.detector(chosen, lambda record: _open(record, models_dir, threads, device))
+    detector = spec.detector(chosen, lambda record: open_model(record, models_dir, threads, device))
     return CheckedDetector(detector)
-
-
-def _open(record: str, models_dir: Path, threads: int, device: Device) -> Model:
-    path = weights.locate(record, models_dir)
-    return Forest(path) if path.suffix == ".npz" else Session(path, threads, device)
 
 
 def _spec(name: str) -> PipelineSpec:

@@ -59,6 +59,15 @@ def check_runtime(device: Device = "auto") -> None:
         raise SetupError(f"There is no GPU to use: {lacking[0]}.", lacking[1])
 
 
+def loads_quietly(device: Device) -> bool:
+    """Whether networks may load in a thread: CUDA's libraries take over stdout while they do.
+
+    Raises:
+        RuntimeMissing, SetupError: As `check_runtime`.
+    """
+    return device == "cpu" or _lacking(_runtime()) is not None
+
+
 class Session:
     """One network, ready to run from any thread; a `facefind.inference.protocols.Model`.
 
@@ -105,6 +114,14 @@ class Session:
                 self._blame(error, feeds)
             reason = str(error)
         return _outputs(self._leave_gpu(session, reason), feeds)
+
+    def load(self) -> None:
+        """Loads the network now rather than at its first run.
+
+        Raises:
+            RuntimeMissing, SetupError, WeightsError: As `run`.
+        """
+        self._ready()
 
     def _ready(self) -> Any:
         with self._lock:

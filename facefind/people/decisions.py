@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from facefind.answers import as_sentence
 from facefind.errors import UsageError
 from facefind.people.drafting import (
     Done,
@@ -21,7 +22,6 @@ from facefind.people.drafting import (
     uncover,
 )
 from facefind.people.naming import (
-    as_sentence,
     checked_name,
     find_person,
     free_name,

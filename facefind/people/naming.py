@@ -56,11 +56,6 @@ def name_key(name: str) -> str:
     return " ".join(plain.split())
 
 
-def as_sentence(text: str) -> str:
-    """Text that ends with a name, and with one dot, as "Jen A." has one."""
-    return text if text.endswith(".") else f"{text}."
-
-
 def checked_name(name: str) -> str:
     """A name as it is kept: in NFC, without spaces around it.
 

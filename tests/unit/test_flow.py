@@ -11,10 +11,30 @@ from typing import Any
 import pytest
 
 from facefind import flow
-from facefind.flow import Flow, Gate, Workers
+from facefind.flow import Flow, Gate, Workers, begun
 
 PATIENT = 60.0
 """Seconds after which a test is stuck."""
+
+
+def test_a_task_is_begun_before_anybody_asks_for_its_result() -> None:
+    started, go_on = threading.Event(), threading.Event()
+
+    def task() -> int:
+        started.set()
+        assert go_on.wait(PATIENT)
+        return 7
+
+    result = begun(task)
+    assert started.wait(PATIENT)
+    assert not result.done()
+    go_on.set()
+    assert result.result(PATIENT) == 7
+
+
+def test_what_a_task_raises_is_raised_where_its_result_is_taken() -> None:
+    with pytest.raises(ZeroDivisionError):
+        begun(lambda: 1 // 0).result(PATIENT)
 
 
 class Steps:

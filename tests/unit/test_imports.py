@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -74,6 +75,47 @@ def test_the_store_loads_no_pictures_and_no_networks(modules: str) -> None:
     _, heavy = loaded(f"import {modules}")
     assert "numpy" in heavy
     assert not heavy & {"cv2", "PIL", "onnx", "onnxruntime", "tqdm"}
+
+
+def test_asking_by_a_portrait_loads_nothing_about_learning_and_grouping_people() -> None:
+    code = (
+        "from facefind import binding, recognising; from facefind.cli import who_answer; "
+        "from facefind.inference import ahead; import json, sys; "
+        "sys.stderr.write(json.dumps([m for m in sys.modules if m.startswith('facefind.')]))"
+    )
+    child = [sys.executable, "-c", code]
+    done = subprocess.run(child, check=True, capture_output=True, text=True)
+    modules = set(json.loads(done.stderr))
+    assert {"facefind.portraits", "facefind.matching"} <= modules
+    rooms = {name.split(".")[1] for name in modules}
+    assert not rooms & {"albums", "evaluation", "grouping", "ingest", "people", "reindex", "xmp"}
+
+
+def test_asking_by_a_portrait_loads_no_runtime_before_a_network_does() -> None:
+    _, heavy = loaded("from facefind import recognising; from facefind.inference import ahead")
+    assert "cv2" in heavy
+    assert not heavy & {"onnx", "onnxruntime", "psycopg2", "tqdm", "urllib.request"}
+
+
+@pytest.mark.parametrize("name", ["who", "status"])
+def test_what_makes_a_command_brief_comes_before_numpy(name: str) -> None:
+    module = f"facefind.cli.{name}_command"
+    _, heavy = loaded(f"import {module}; assert {module}.be_brief")
+    assert heavy == set()
+
+
+def test_a_brief_command_looks_for_no_garbage_and_leaves_the_users_environment() -> None:
+    code = (
+        "from facefind.cli.context import be_brief; import gc, os; be_brief(); "
+        "print(gc.get_threshold()[0] > 10_000, os.environ['OPENBLAS_THREAD_TIMEOUT'])"
+    )
+    for given, kept in (({}, "4"), ({"OPENBLAS_THREAD_TIMEOUT": "20"}, "20")):
+        environment = {key: value for key, value in os.environ.items() if "OPENBLAS" not in key}
+        done = subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True,
+            env={**environment, **given},
+        )  # fmt: skip
+        assert done.stdout.split() == ["True", kept]
 
 
 def test_the_registry_of_pipelines_loads_no_runtime() -> None:

@@ -16,7 +16,14 @@ import pytest
 
 from facefind.errors import InferenceError, RuntimeMissing, SetupError, WeightsError
 from facefind.inference import session as session_module
-from facefind.inference.session import Session, _log_once, check_runtime, driver_finds_gpu
+from facefind.inference.session import (
+    Session,
+    _log_once,
+    check_runtime,
+    driver_finds_gpu,
+    loads_quietly,
+)
+from facefind.settings import Device
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 FEEDS = {"x": np.ones((1, 2), np.float32)}
@@ -92,6 +99,39 @@ def test_run_loads_once_and_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert runtime.options.intra_op_num_threads == 3
     assert runtime.options.entries == {"session.intra_op.allow_spinning": "0"}
     assert runtime.options.enable_mem_pattern is False
+
+
+def test_a_network_that_was_loaded_before_is_not_loaded_by_its_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runtime = FakeRuntime()
+    install(monkeypatch, runtime)
+    session = Session(PATH)
+    session.load()
+    assert len(runtime.made) == 1
+    session.run(FEEDS)
+    assert len(runtime.made) == 1
+
+
+@pytest.mark.parametrize(
+    ("available", "driver", "device", "quiet"),
+    [
+        ((CPU,), True, "auto", True),
+        ((CUDA, CPU), False, "auto", True),
+        ((CUDA, CPU), True, "auto", False),
+        ((CUDA, CPU), True, "cuda", False),
+        ((CUDA, CPU), True, "cpu", True),
+    ],
+)
+def test_networks_load_in_a_thread_unless_cuda_takes_over_stdout(
+    available: tuple[str, ...],
+    driver: bool,
+    device: Device,
+    quiet: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    install(monkeypatch, FakeRuntime(available), driver=driver)
+    assert loads_quietly(device) == quiet
 
 
 def test_threads_that_start_together_load_once(monkeypatch: pytest.MonkeyPatch) -> None:

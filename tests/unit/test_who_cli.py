@@ -122,6 +122,7 @@ def who(
         return SimpleNamespace(spec=spec, fingerprint="f00d", find_faces=finder.find_faces)
 
     monkeypatch.setattr(App, "store", opened)
+    monkeypatch.setattr(App, "open_ahead", lambda *_: None)
     monkeypatch.setattr(App, "pipeline", pipeline)
     monkeypatch.chdir(tmp_path)
     write_photo(tmp_path / "ann.png", RED)
