@@ -1,6 +1,7 @@
 """Decoding and the networks alone: the same pipeline over the same photos without any store.
 
-Threads of one process, each a few photos at a time: read, look for faces, embed them. No walk, no
+Threads of one process, set up as ingest sets its up, take a photo each whenever they are through
+with one: read, look for faces, and embed these as many at a time as ingest does. No walk, no
 hashes, no database, no order kept. What ingest reaches of this is its share.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +23,10 @@ from facefind.inference import weights
 from facefind.inference.forest import Forest
 from facefind.inference.options import resolve
 from facefind.inference.pipeline import PIPELINES, CheckedDetector, Pipeline, resolve_settings
-from facefind.inference.protocols import Model, Parts
+from facefind.inference.protocols import Model, Parts, Seen
 from facefind.inference.session import Session
+from facefind.looking import BATCH, PHOTOS_TOGETHER, set_up_for_many
 from facefind.settings import load_settings
-
-TOGETHER = 4
-"""Photos that a thread takes at a time."""
 
 
 @dataclass(slots=True)
@@ -97,13 +96,15 @@ def detector(name: str) -> tuple[CheckedDetector, dict[str, Shown]]:
 def rate(photos: Sequence[str], threads: int, name: str = "dlib") -> dict[str, Any]:
     """Photos/s, the first one apart, which loads the networks; in this process."""
     paths = [Path(photo) for photo in photos]
-    finder, _ = pipeline(name)
-    _faces(finder, paths[:1])
-    groups = [paths[nth : nth + TOGETHER] for nth in range(0, len(paths), TOGETHER)]
-    start, busy = time.perf_counter(), time.process_time()
-    with ThreadPoolExecutor(threads) as pool:
-        faces = sum(pool.map(lambda group: _faces(finder, group), groups))
-    seconds, cpu = time.perf_counter() - start, time.process_time() - busy
+    finder, shown = pipeline(name)
+    with set_up_for_many(), ThreadPoolExecutor(threads) as pool:
+        _faces(finder, iter(paths[:1]))
+        shown.clear()
+        start, busy = time.perf_counter(), time.process_time()
+        # A list's iterator gives each photo to one thread.
+        todo = iter(paths)
+        faces = sum(pool.map(lambda _: _faces(finder, todo), range(threads)))
+        seconds, cpu = time.perf_counter() - start, time.process_time() - busy
     return {
         "seconds": seconds,
         "cpu_seconds": cpu,
@@ -113,6 +114,12 @@ def rate(photos: Sequence[str], threads: int, name: str = "dlib") -> dict[str, A
     }
 
 
-def _faces(finder: Pipeline, paths: Sequence[Path]) -> int:
-    seen = [finder.see(OpenedPhoto(path.read_bytes())) for path in paths]
-    return sum(map(len, finder.recognise(seen)))
+def _faces(finder: Pipeline, paths: Iterator[Path]) -> int:
+    """How many faces are found and embedded in the photos that are left."""
+    found, gathered = 0, list[Seen]()
+    for path in paths:
+        gathered.append(finder.see(OpenedPhoto(path.read_bytes())))
+        if len(gathered) == PHOTOS_TOGETHER or sum(len(s.chips) for s in gathered) >= BATCH:
+            found += sum(map(len, finder.recognise(gathered)))
+            gathered.clear()
+    return found + sum(map(len, finder.recognise(gathered)))

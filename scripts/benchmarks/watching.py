@@ -203,6 +203,14 @@ def _pss(pid: int) -> int:
     return sum(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:"))
 
 
+def cpu_of(pid: int) -> float:
+    """Seconds so far of a process of one thread, to the nanosecond; none of one that is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    except OSError:
+        return 0.0
+
+
 def _cpu(pid: int) -> float:
     """Seconds so far of a process without its children; none of one that is gone."""
     try:

@@ -18,7 +18,6 @@ from scripts.benchmarks import (
     group_stored,
     ingest,
     memory,
-    model,
     page,
     photos,
 )
@@ -151,58 +150,6 @@ def test_the_page_is_made_of_what_is_stored(command: Measured, tmp_path: Path) -
     assert "table of 4.0" in text
     assert "Ratios: `haar_over_own` 4." in text
     assert "Other" not in text
-
-
-# --- costs ---------------------------------------------------------------------------------------
-
-
-def looked_at(megapixels: float, faces: int) -> dict[str, float]:
-    shown = 0.8 + 0.1 * faces
-    return {
-        "megapixels": megapixels,
-        "network_megapixels": shown,
-        "faces": faces,
-        "decode": 4 * megapixels + 3,
-        "network": 150 * shown,
-        "look": 0.5 * megapixels + 2 * faces + 1,
-        "embed": 13.0 * faces,
-    }
-
-
-def test_costs_are_found_again() -> None:
-    seen = [looked_at(12, 0), looked_at(12, 2), looked_at(6, 10), looked_at(3, 1), looked_at(1, 4)]
-    costs = model.fit(seen)
-    assert costs["ms_decoded_megapixel"] == pytest.approx(4)
-    assert costs["ms_network_megapixel"] == pytest.approx(150)
-    assert costs["ms_looked_megapixel"] == pytest.approx(0.5)
-    assert costs["network_megapixels_photo"] == pytest.approx(0.8)
-    assert costs["network_megapixels_face"] == pytest.approx(0.1)
-    assert costs["ms_cut_face"] == pytest.approx(2)
-    assert costs["ms_embedded_face"] == pytest.approx(13)
-    assert costs["ms_photo"] == pytest.approx(4)
-
-
-def test_a_photo_costs_the_sum_of_its_parts() -> None:
-    seen = [looked_at(12, 0), looked_at(12, 2), looked_at(6, 10), looked_at(3, 1)]
-    costs = {**model.fit(seen), "ms_stored_photo": 0.5, "ms_stored_face": 0.25}
-    photo = looked_at(12, 5)
-    stages = sum(photo[stage] for stage in ("decode", "network", "look", "embed"))
-    wanted = stages + 0.5 + 5 * 0.25
-    assert model.predicted(costs, 12, 5) == pytest.approx(wanted)
-
-
-def test_no_cost_is_below_nothing() -> None:
-    x = np.arange(6.0)
-    found = model.nonnegative((x, np.ones(6)), 3 * x - 2)
-    assert found[1] == 0
-    assert 2 < found[0] < 3
-
-
-def test_paper_figures_are_products() -> None:
-    rows = {"bytes": {"photo": 1000.0, "face": 2000.0}}
-    row = model.scale(10**6, 10.0, rows)
-    assert row["hours"] == pytest.approx(10**5 / 3600)
-    assert row["database"] == 10**6 * (1000 + model.FACES * 2000)
 
 
 # --- ingest and memory ---------------------------------------------------------------------------
