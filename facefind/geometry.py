@@ -16,18 +16,29 @@ from facefind.types import Box, Detection, FloatArray, Image
 
 Matrix = NDArray[np.float64]
 
+_SMALLEST_AREA = np.finfo(np.float32).tiny
 
 # --- boxes ---------------------------------------------------------------------------------------
 
 
 def iou_matrix(a: ArrayLike, b: ArrayLike) -> FloatArray:
     """Intersection over union of each box in ``a`` (N, 4) with each in ``b`` (M, 4): (N, M)."""
-    a, b = np.asarray(a, np.float32).reshape(-1, 1, 4), np.asarray(b, np.float32).reshape(1, -1, 4)
-    top_left = np.maximum(a[..., :2], b[..., :2])
-    bottom_right = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])
-    overlap = np.clip(bottom_right - top_left, 0, None).prod(axis=-1)
-    union = a[..., 2:].prod(axis=-1) + b[..., 2:].prod(axis=-1) - overlap
-    quotient: FloatArray = overlap / np.maximum(union, np.finfo(np.float32).tiny)
+    return _iou(_columns(a)[:, :, np.newaxis], _columns(b)[:, np.newaxis, :])
+
+
+def _columns(boxes: ArrayLike) -> FloatArray:
+    """x, y, width and height of boxes (N, 4): (4, N)."""
+    columns: FloatArray = np.asarray(boxes, np.float32).reshape(-1, 4).T
+    return columns
+
+
+def _iou(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Intersection over union of boxes (4, ...) that broadcast."""
+    across = np.minimum(a[0] + a[2], b[0] + b[2]) - np.maximum(a[0], b[0])
+    down = np.minimum(a[1] + a[3], b[1] + b[3]) - np.maximum(a[1], b[1])
+    overlap = np.maximum(across, 0) * np.maximum(down, 0)
+    union = a[2] * a[3] + b[2] * b[3] - overlap
+    quotient: FloatArray = overlap / np.maximum(union, _SMALLEST_AREA)
     return quotient
 
 
@@ -40,11 +51,12 @@ def nms(boxes: FloatArray, scores: FloatArray, iou: float) -> NDArray[np.intp]:
         iou: A box that overlaps a better surviving one by more than this is dropped.
     """
     order = np.argsort(-scores, kind="stable")
+    columns = _columns(boxes)[:, order]
     kept: list[int] = []
     while order.size:
-        best, rest = order[0], order[1:]
-        kept.append(int(best))
-        order = rest[iou_matrix(boxes[best], boxes[rest])[0] <= iou]
+        kept.append(int(order[0]))
+        apart = _iou(columns[:, :1], columns[:, 1:]) <= iou
+        order, columns = order[1:][apart], columns[:, 1:][:, apart]
     return np.asarray(kept, np.intp)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,7 +60,9 @@ def detect_at_sizes(
 def planes(image: Image, height: int, width: int) -> NDArray[np.float32]:
     """(1, 3, height, width) float32: a picture's colours, black on the right and below it."""
     blob = np.zeros((1, 3, height, width), np.float32)
-    blob[0, :, : image.shape[0], : image.shape[1]] = image.transpose(2, 0, 1)
+    # One colour after the other takes half the time of all at once.
+    for plane, colour in zip(blob[0], cv2.split(image), strict=True):
+        plane[: image.shape[0], : image.shape[1]] = colour
     return blob
 
 

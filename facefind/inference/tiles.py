@@ -124,51 +124,64 @@ def near(
     """
     x, y, w, h = np.asarray(boxes, np.float64).reshape(-1, 4).T * factor
     half = reach + _SIDES * np.maximum(w, h)
-    limit = np.array((width, height) * 2) * factor
-    middle = np.clip(np.stack((x + w / 2, y + h / 2), axis=1), 0, limit[:2])
-    corners = np.concatenate((middle - half[:, None], middle + half[:, None]), axis=1)
-    whole = np.clip(corners, 0, limit)
+    limit = np.array((width, height)) * factor
+    middle = np.clip(np.stack((x + w / 2, y + h / 2), axis=1), 0, limit)
+    low = np.clip(middle - half[:, None], 0, limit)
+    high = np.clip(middle + half[:, None], 0, limit)
+    joined = _joined(np.concatenate((-low, high), axis=1), multiple, most)
     return [
-        Part(_grown(rectangle, limit, multiple, factor), width, height)
-        for rectangle in _joined(whole, multiple, most)
+        Part(Span(*edges), width, height)
+        for edges in _grown(-joined[:, :2], joined[:, 2:], limit, multiple, factor).tolist()
     ]
 
 
 def _joined(rectangles: NDArray[np.float64], multiple: int, most: float) -> NDArray[np.float64]:
-    """Rectangles (N, 4) of left, top, right, bottom; two are joined where one costs no more."""
-    done = np.zeros((0, 4))
+    """Rectangles of which two are joined where one costs no more.
+
+    Args:
+        rectangles: (N, 4) of left, top, right and bottom; the first two negative, so that the
+            larger numbers of two are those of what holds both.
+    """
+    done, costs = np.zeros((0, 4)), np.zeros(0)
     for rectangle in rectangles:
+        cost = _cost(rectangle, multiple)
         while len(done):
-            union = np.concatenate(
-                (np.minimum(done[:, :2], rectangle[:2]), np.maximum(done[:, 2:], rectangle[2:])), 1
-            )
-            cost = _cost(union, multiple)
-            gain = _cost(done, multiple) + _cost(rectangle, multiple) - cost
-            gain[cost > most] = -1
+            unions = np.maximum(done, rectangle)
+            united = _cost(unions, multiple)
+            gain = np.where(united > most, -1, costs + cost - united)
             best = int(gain.argmax())
             if gain[best] < 0:
                 break
-            rectangle, done = union[best], np.delete(done, best, axis=0)
-        done = np.concatenate((done, rectangle[None]))
+            rectangle, cost = unions[best], united[best]
+            done, costs = np.delete(done, best, axis=0), np.delete(costs, best)
+        done, costs = np.concatenate((done, rectangle[None])), np.append(costs, cost)
     return done
 
 
 def _cost(rectangles: NDArray[np.float64], multiple: int) -> NDArray[np.float64]:
-    """Pixels of the network's input that each (..., 4) takes."""
-    sides = np.ceil((rectangles[..., 2:] - rectangles[..., :2]) / multiple) * multiple
-    pixels: NDArray[np.float64] = sides.prod(axis=-1)
+    """Pixels of the network's input that each (..., 4), as `_joined` has them, takes."""
+    sides = np.ceil((rectangles[..., :2] + rectangles[..., 2:]) / multiple) * multiple
+    pixels: NDArray[np.float64] = sides[..., 0] * sides[..., 1]
     return pixels
 
 
 def _grown(
-    rectangle: NDArray[np.float64], limit: NDArray[np.float64], multiple: int, factor: float
-) -> Span:
-    """A rectangle of the network's input, grown to multiples, in pixels of the photo."""
-    sides = np.ceil((rectangle[2:] - rectangle[:2]) / multiple - 1e-9) * multiple
-    low = (rectangle[:2] + rectangle[2:] - sides) / 2
-    low = np.rint(np.maximum(np.minimum(low, limit[:2] - sides), 0) / factor)
-    high = np.minimum(low + np.rint(sides / factor), np.rint(limit[:2] / factor))
-    return Span(*np.concatenate((low, high)).astype(int).tolist())
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    limit: NDArray[np.float64],
+    multiple: int,
+    factor: float,
+) -> NDArray[np.int_]:
+    """Rectangles (N, 4) of the network's input, grown to multiples, in pixels of the photo.
+
+    Args:
+        low, high: (N, 2), left and top, right and bottom.
+    """
+    sides = np.ceil((high - low) / multiple - 1e-9) * multiple
+    start = (low + high - sides) / 2
+    start = np.rint(np.maximum(np.minimum(start, limit - sides), 0) / factor)
+    end = np.minimum(start + np.rint(sides / factor), np.rint(limit / factor))
+    return np.concatenate((start, end), axis=1).astype(int)
 
 
 def _edges(length: int, step: int) -> list[int]:

@@ -7,14 +7,15 @@ between two pixels each way skips none.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 
-from facefind.geometry import scale_detection, shift_detection, turn
+from facefind.geometry import turn
 from facefind.inference.tiles import Span
-from facefind.types import Detection, Image
+from facefind.types import Box, Detection, Image
 
 if TYPE_CHECKING:
     from facefind.inference.detectors.centerface import CenterFaceSettings
@@ -41,9 +42,22 @@ class Cut(NamedTuple):
     x: float
     y: float
 
-    def back(self, face: Detection) -> Detection:
-        """A detection in the part, in the picture's pixels."""
-        return shift_detection(scale_detection(face, self.x, self.y), self.left, self.top)
+    def back(self, faces: Sequence[Detection]) -> list[Detection]:
+        """Detections in the part, in the picture's pixels."""
+        scale = np.array((self.x, self.y), np.float32)
+        shift = np.array((self.left, self.top), np.float32)
+        return [
+            Detection(
+                self._box_back(face.box),
+                face.score,
+                None if face.landmarks is None else face.landmarks * scale + shift,
+            )
+            for face in faces
+        ]
+
+    def _box_back(self, box: Box) -> Box:
+        x, y, w, h = box
+        return Box(x * self.x + self.left, y * self.y + self.top, w * self.x, h * self.y)
 
 
 class Plan(NamedTuple):
@@ -140,8 +154,10 @@ class View:
 
 def _cut(pixels: Image, source: Image, left: int, top: int, step: int) -> Cut:
     """What was made of ``source``, a part of a picture at one in ``step`` of its size."""
-    y, x = (step * np.divide(source.shape[:2], pixels.shape[:2])).tolist()
-    return Cut(pixels, left, top, x, y)
+    height, width = pixels.shape[:2]
+    return Cut(
+        pixels, left, top, step * (source.shape[1] / width), step * (source.shape[0] / height)
+    )
 
 
 def _sampled(picture: Image, size: tuple[int, ...]) -> Image:

@@ -58,6 +58,19 @@ def test_nms_lets_a_box_live_whose_only_better_neighbour_was_dropped() -> None:
     assert nms(boxes, np.array([0.9, 0.8, 0.7], np.float32), 0.3).tolist() == [0, 2]
 
 
+def test_nms_keeps_what_overlaps_no_better_box_that_is_kept() -> None:
+    random = np.random.default_rng(3)
+    boxes = np.concatenate((random.uniform(0, 60, (150, 2)), random.uniform(5, 40, (150, 2))), 1)
+    scores = random.random(150).astype(np.float32)
+    overlap = iou_matrix(boxes, boxes)
+    expected: list[int] = []
+    for i in np.argsort(-scores):
+        if not any(overlap[i, better] > 0.3 for better in expected):
+            expected.append(int(i))
+    assert nms(boxes.astype(np.float32), scores, 0.3).tolist() == expected
+    assert 10 < len(expected) < 150
+
+
 def test_nms_of_nothing() -> None:
     assert nms(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), 0.3).tolist() == []
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from facefind.inference.tiles import Span
-from facefind.inference.views import Plan, View
+from facefind.inference.views import Cut, Plan, View
 from facefind.types import Box, Detection, Image
 
 
@@ -38,7 +38,7 @@ def test_a_place_in_the_whole_is_the_same_place_in_the_picture(far: bool, factor
     height, width = cut.pixels.shape[:2]
     assert (width, height) == pytest.approx((1605 * factor, 1203 * factor), abs=1)
     seen = Detection(Box(width / 2, height / 4, 1, 1), 0.9)
-    place = cut.back(seen).box
+    place = cut.back([seen])[0].box
     assert (place.x, place.y) == pytest.approx((802, 301), abs=2 / factor)
     red, green, _ = cut.pixels[height // 4, width // 2]
     assert (int(red), int(green)) == pytest.approx((place.x // 16, place.y // 16), abs=1)
@@ -50,7 +50,8 @@ def test_a_part_knows_where_it_lies(factor: float) -> None:
     assert (cut.left, cut.top) == pytest.approx((480, 320), abs=4)
     assert cut.pixels.shape[0] == pytest.approx(321 * factor, abs=2)
     assert cut.x == pytest.approx(1 / factor, rel=0.02)
-    place = cut.back(Detection(Box(50.5 * factor, 100.5 * factor, 1, 1), 0.9)).box
+    (there,) = cut.back([Detection(Box(50.5 * factor, 100.5 * factor, 1, 1), 0.9)])
+    place = there.box
     red, green, _ = cut.pixels[int(100.5 * factor), int(50.5 * factor)]
     assert (int(red), int(green)) == pytest.approx((place.x // 16, place.y // 16), abs=1)
 
@@ -76,3 +77,12 @@ def test_turned_views_are_of_the_turned_picture() -> None:
     assert seen.turned(0) is seen
     assert seen.turned(1).size == (60, 100)
     assert (seen.turned(1).whole(1.0).pixels == np.rot90(picture)).all()
+
+
+def test_landmarks_go_back_with_their_box() -> None:
+    points = np.array([(1, 2)] * 5, np.float32)
+    cut = Cut(gradient(4, 4), left=100, top=50, x=2.0, y=3.0)
+    face, other = cut.back([Detection(Box(1, 2, 3, 4), 0.9, points), Detection(Box(0, 0, 1, 1), 1)])
+    assert face.box == Box(102, 56, 6, 12)
+    assert face.landmarks == pytest.approx(np.array([(102, 56)] * 5))
+    assert other.landmarks is None

@@ -326,7 +326,7 @@ class CenterFaceDetector:
         found = decode(heat[0], log_size[0], offset[0], points[0], floor, settings.nms)
         if mirrored:
             found = [mirror_detection(face, shown.shape[1]) for face in found]
-        return [cut.back(face) for face in found]
+        return cut.back(found)
 
     def _best(self, found: Sequence[tuple[Detection, bool]]) -> list[Detection]:
         """One detection a face, best first.
@@ -374,18 +374,22 @@ def decode(
         threshold: Heat below or equal to this is no face.
         iou: Boxes that overlap by more are one face.
     """
-    rows, columns = np.nonzero(heat[0] > threshold)
-    scores = heat[0, rows, columns]
-    size = _STRIDE * np.exp(log_size[:, rows, columns])
-    cells = np.stack((rows, columns)).astype(np.float32)
-    corner = (cells + offset[:, rows, columns] + 0.5) * _STRIDE - size / 2
+    cells = np.flatnonzero(heat > threshold)
+    scores = heat.ravel()[cells]
+    size = _STRIDE * np.exp(_at(log_size, cells))
+    place = np.stack(np.divmod(cells, heat.shape[2])).astype(np.float32)
+    corner = (place + _at(offset, cells) + 0.5) * _STRIDE - size / 2
     boxes = np.concatenate((corner[::-1], size[::-1])).T
-    landmarks = corner + size * points[:, rows, columns].reshape(5, 2, -1)
-    landmarks = landmarks[:, ::-1].transpose(2, 0, 1)
-    return [
-        Detection(Box(*boxes[i].tolist()), float(scores[i]), landmarks[i].astype(np.float32))
-        for i in nms(boxes, scores, iou)
-    ]
+    kept = nms(boxes, scores, iou)
+    shares = _at(points, cells[kept]).reshape(5, 2, -1)
+    landmarks = (corner[:, kept] + size[:, kept] * shares)[:, ::-1].transpose(2, 0, 1)
+    found = zip(boxes[kept].tolist(), scores[kept].tolist(), landmarks, strict=True)
+    return [Detection(Box(*box), score, five.astype(np.float32)) for box, score, five in found]
+
+
+def _at(planes: FloatArray, cells: NDArray[np.intp]) -> FloatArray:
+    """(planes, N): what planes (planes, h, w) hold in cells counted row by row."""
+    return planes.reshape(len(planes), -1)[:, cells]
 
 
 def _blob(image: Image) -> NDArray[np.float32]:
