@@ -10,7 +10,6 @@ import re
 import struct
 import warnings
 import zlib
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,8 +19,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from facefind.errors import PhotoError, PhotoTooLarge, UnreadablePhoto
-from facefind.images import exif, formats, jpeg, raw
+from facefind.errors import OutOfMemory, PhotoError, PhotoTooLarge, UnreadablePhoto
+from facefind.images import exif, formats, jpeg, png, raw
 from facefind.images.files import plain_reason, read_file
 
 _HEAD_BYTES = 1024**2
@@ -31,7 +30,7 @@ _MAX_PACKET = 64 * 1024**2
 
 _EXTENSION = b"http://ns.adobe.com/xmp/extension/\x00"
 _GUID, _EXTENSION_HEAD = 32, 40
-_PNG_SIGNATURE, _PNG_XMP = 8, b"XML:com.adobe.xmp\x00"
+_PNG_XMP = b"XML:com.adobe.xmp\x00"
 # Part 3 marks packets so that they can be found in formats that one does not know.
 _PACKET = re.compile(rb"<x:xmpmeta[\s>].*?</x:xmpmeta>", re.DOTALL)
 
@@ -41,7 +40,6 @@ _HEADER_ERRORS = (
     AttributeError,
     EOFError,
     LookupError,
-    MemoryError,
     OSError,
     RuntimeError,
     SyntaxError,
@@ -76,6 +74,7 @@ def read_metadata(data: bytes) -> Metadata:
     Raises:
         UnreadablePhoto: No picture, or one with a damaged header. The message is the reason alone.
         PhotoTooLarge: It claims a size that Pillow refuses.
+        OutOfMemory: There was not enough for its metadata.
     """
     head = data[: formats.HEAD_BYTES]
     name = formats.sniff(head) or ("TGA" if formats.may_be_tga(head) else None)
@@ -89,6 +88,8 @@ def read_metadata(data: bytes) -> Metadata:
             return _of_picture(name, data)
     except Image.DecompressionBombError as error:
         raise PhotoTooLarge(f"the {name} picture claims to be endlessly large") from error
+    except MemoryError as error:
+        raise OutOfMemory(f"not enough memory to read the {name} picture") from error
     except _HEADER_ERRORS as error:
         raise UnreadablePhoto(f"the {name} picture is damaged") from error
 
@@ -121,9 +122,9 @@ def _of_picture(name: str, data: bytes) -> Metadata:
     image = _open(name, data)
     if name == "PNG":
         # Pillow would decode the pixels to find what follows them.
-        chunks = _png_chunks(data)
-        image.info["exif"] = chunks.get(b"eXIf", b"")
-        image.info["xmp"] = chunks.get(b"iTXt", b"")
+        texts = _png_texts(data)
+        image.info["exif"] = texts.get(b"eXIf", b"")
+        image.info["xmp"] = texts.get(b"iTXt", b"")
     orientation = exif.facts_of(exif.exif_of(image)).orientation
     width, height = image.size
     if name == "HEIF":
@@ -172,18 +173,14 @@ def _jpeg_extensions(segments: object) -> Iterator[bytes]:
     yield from map(bytes, wholes.values())
 
 
-def _png_chunks(data: bytes) -> dict[bytes, bytes]:
+def _png_texts(data: bytes) -> dict[bytes, bytes]:
     """The EXIF block, and the text of the XMP packet, wherever in the file they are."""
-    found: dict[bytes, bytes] = defaultdict(bytes)
-    position = _PNG_SIGNATURE
-    while position + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        body = data[position + 8 : position + 8 + length]
+    found: dict[bytes, bytes] = {}
+    for kind, start, end in png.chunks(data):
         if kind == b"eXIf":
-            found[kind] = body
-        elif kind == b"iTXt" and body.startswith(_PNG_XMP):
-            found[kind] = _international_text(body[len(_PNG_XMP) :])
-        position += 12 + length
+            found[kind] = data[start + 8 : end]
+        elif kind == b"iTXt" and data.startswith(_PNG_XMP, start + 8):
+            found[kind] = _international_text(data[start + 8 + len(_PNG_XMP) : end])
     return found
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import takewhile
 
 _DESCRIPTIONS = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 _PIXELS = b"IDAT"
-_END = (b"IEND", b"fcTL")
-"""Behind an ``fcTL`` there are the further pictures of an animation."""
+_END = b"IEND"
 
 
 def described(data: bytes) -> bytes:
@@ -21,12 +21,13 @@ def described(data: bytes) -> bytes:
     So what a picture's EXIF says is known without decoding it. The file itself is given where
     nothing is behind.
     """
-    chunks = _chunks(data)
-    pixels = next((start for kind, start, _ in chunks if kind == _PIXELS), None)
-    # The same walk goes on.
+    walk = chunks(data)
+    pixels = next((start for kind, start, _ in walk if kind == _PIXELS), None)
+    # The same walk goes on. Behind an ``fcTL`` there are the further pictures of an animation.
+    behind = takewhile(lambda chunk: chunk[0] != b"fcTL", walk)
     late = [
         _chunk(kind, data[start + 8 : end])
-        for kind, start, end in chunks
+        for kind, start, end in behind
         if kind in _DESCRIPTIONS and end <= len(data)
     ]
     if pixels is None or not late:
@@ -34,14 +35,16 @@ def described(data: bytes) -> bytes:
     return b"".join((data[:pixels], *late, data[pixels : pixels + 8]))
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """The kind of each chunk, where it begins, and where its content ends."""
-    start, seen_pixels = 8, False
+def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """The kind of each chunk of a PNG, where it begins, and where its content ends.
+
+    The content, of which a cut off file may lack some, begins eight bytes behind the chunk.
+    """
+    start = 8
     while start + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, start)
-        if kind in _END and seen_pixels:
+        if kind == _END:
             return
-        seen_pixels |= kind == _PIXELS
         yield kind, start, start + 8 + length
         start += 12 + length
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from facefind.errors import OutputError, SetupError, UnreadablePhoto, UsageError
+from facefind.errors import OutOfMemory, OutputError, SetupError, UnreadablePhoto, UsageError
 from facefind.images import metadata_of, read_metadata
 from facefind.types import Box
 from facefind.xmp.exchange import match, read_names
@@ -136,6 +136,15 @@ def test_only_the_beginning_of_a_jpeg_is_read(tmp_path: Path) -> None:
     late = segment(b"x" * 60_000) * 20
     path.write_bytes(whole[:2] + late + whole[2:])
     assert metadata_of(path) == read_metadata(whole)
+
+
+def test_metadata_without_enough_memory_are_not_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(_image: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("facefind.images.exif.exif_of", load)
+    with pytest.raises(OutOfMemory, match="not enough memory to read the PNG picture"):
+        read_metadata(encode(quarters(), "PNG"))
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", b"\x89PNG\r\n\x1a\n", b"II*\0\x08\0\0\0\xff"])
