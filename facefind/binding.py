@@ -22,6 +22,8 @@ from facefind.types import Event, SettingValue
 Load = Callable[[str, Mapping[str, SettingValue]], Pipeline]
 """Gives a pipeline, by name and settings, ready to run."""
 
+_ANOTHER = "Give another --event NAME to ingest the same photos with other settings"
+
 
 class EventStore(Protocol):
     """What binding asks of the store; `facefind.store.repository.Repository` provides it."""
@@ -62,11 +64,12 @@ def bind_event(
     """
     existing = store.event(name)
     chosen = pipeline or (existing.pipeline if existing else DEFAULT_PIPELINE)
-    overrides = with_thorough(chosen, overrides or {}, thorough)
+    typed = overrides or {}
+    overrides = with_thorough(chosen, typed, thorough)
     settings = resolve_settings(chosen, overrides)
     if existing is not None:
-        asked = {key: settings[key] for key in overrides}
-        check_binding(existing, chosen, asked)
+        check_binding(existing, chosen, {key: settings[key] for key in typed})
+        _check_thorough(existing, {key: settings[key] for key in overrides})
         settings = dict(existing.settings)
     finder = load(chosen, settings)
     event = existing or store.ensure_event(
@@ -125,14 +128,13 @@ def check_binding(event: Event, pipeline: str, settings: Mapping[str, SettingVal
     Raises:
         UsageError: They differ.
     """
-    another = "Give another --event NAME to ingest the same photos with other settings"
     if pipeline != event.pipeline:
         raise UsageError(
             f'Event "{event.name}" was ingested with pipeline {event.pipeline}, not {pipeline}.',
-            f"{another}; or move this one: {_reindex(event)} --pipeline {pipeline}",
+            f"{_ANOTHER}; or move this one: {_reindex(event)} --pipeline {pipeline}",
         )
     hint = (
-        f"{another}; or move this one with {_reindex(event)} and the --set or --thorough that you "
+        f"{_ANOTHER}; or move this one with {_reindex(event)} and the --set or --thorough that you "
         "want."
     )
     recorded_settings = settings_of(event)
@@ -142,6 +144,20 @@ def check_binding(event: Event, pipeline: str, settings: Mapping[str, SettingVal
             raise UsageError(
                 f'Event "{event.name}" was ingested with {key}={recorded}, not {value}.', hint
             )
+
+
+def _check_thorough(event: Event, settings: Mapping[str, SettingValue]) -> None:
+    """Refuses ``--thorough``, whose settings nobody typed, for an event that has others.
+
+    Raises:
+        UsageError: It has.
+    """
+    recorded = settings_of(event)
+    if any(recorded.get(key) != value for key, value in settings.items()):
+        raise UsageError(
+            f'Event "{event.name}" was ingested with other settings than those of --thorough.',
+            f"{_ANOTHER}; or move this one: {_reindex(event)} --thorough",
+        )
 
 
 def check_weights(event: Event, fingerprint: str) -> None:

@@ -73,6 +73,22 @@ def test_another_pipeline_or_setting_is_refused() -> None:
         bind_event(events, "party", load, overrides={"detector.threshold": "0.6"})
 
 
+def test_thorough_is_refused_by_its_name_where_the_event_was_not() -> None:
+    events = Events({"party": party()})
+    with pytest.raises(UsageError, match=r"other settings than those of --thorough\.") as refused:
+        bind_event(events, "party", load, thorough=True)
+    assert "facefind reindex --event party --thorough" in str(refused.value.hint)
+    with pytest.raises(UsageError, match=r"detector\.threshold=0\.53, not 0\.6"):
+        bind_event(events, "party", load, overrides={"detector.threshold": "0.6"}, thorough=True)
+
+
+def test_thorough_is_fine_where_the_event_was() -> None:
+    settings = resolve_settings("dlib", PIPELINES["dlib"].thorough)
+    events = Events({"party": party(settings=settings)})
+    event, _ = bind_event(events, "party", load, thorough=True)
+    assert event.settings == settings
+
+
 def test_an_event_made_meanwhile_with_other_settings_is_refused() -> None:
     rival = party(settings=resolve_settings("dlib", {"detector.threshold": "0.4"}))
     with pytest.raises(UsageError, match=r"detector\.threshold=0\.4, not 0\.5"):
