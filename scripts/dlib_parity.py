@@ -28,6 +28,7 @@ from facefind.images import decode, read_file
 from facefind.inference.detectors.centerface import CenterFaceDetector, CenterFaceSettings
 from facefind.inference.embedders.dlib_resnet import VIEW_BOX, DlibAligner
 from facefind.inference.forest import Forest
+from facefind.inference.protocols import Pictured
 from facefind.inference.session import Session
 from facefind.types import Image
 from models import collect
@@ -113,7 +114,7 @@ def _chips(photos: list[Path], predictor: Noted) -> list[Image]:
         faces = detector.detect(pixels)
         if not faces:
             raise SystemExit(f"no face found in {photo}")
-        chips += align(pixels, faces)
+        chips += align(Pictured(pixels, face) for face in faces)
     return chips
 
 

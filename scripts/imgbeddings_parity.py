@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facefind.inference.embedders.clip import ClipEmbedder, grey_crops, pixel_values
+from facefind.inference.protocols import Pictured
 from facefind.inference.session import Session
 from facefind.types import Box, Detection
 from scripts.peers.clip_standin import write_processor
@@ -181,7 +182,7 @@ def _article_crops() -> list[Case]:
     grey = cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY)
     cases = []
     for x, y, w, h in ((20, 30, 100, 100), (250, 10, 333, 333), (481, 281, 119, 119)):
-        chip = grey_crops(colour, [Detection(Box(x, y, w, h), 1.0)])[0]
+        chip = grey_crops([Pictured(colour, Detection(Box(x, y, w, h), 1.0))])[0]
         crop = Image.fromarray(grey[y : y + h, x : x + w])
         cases.append(Case(f"article's crop {w}", crop, chip))
     return cases

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from facefind.inference import chips
 from facefind.inference.detectors.scrfd import ScrfdDetector, ScrfdSettings
 from facefind.inference.embedders.arcface import ArcFaceEmbedder
+from facefind.inference.protocols import Pictured
 from facefind.inference.session import Session
 from facefind.types import Box, Detection, FloatArray, Image
 from scripts.standins import write_arcface, write_scrfd
@@ -92,7 +93,7 @@ def compare_chips(random: np.random.Generator) -> dict[str, float]:
     worst, differing = 0, 0
     for _ in range(FACES):
         picture, landmarks = _smooth_noise(random, 400, 500), _landmarks(random)
-        (ours,) = chips.align(picture, [Detection(Box(0, 0, 1, 1), 1.0, landmarks)])
+        (ours,) = chips.align([Pictured(picture, Detection(Box(0, 0, 1, 1), 1.0, landmarks))])
         difference = np.abs(norm_crop(_bgr(picture), landmarks)[..., ::-1].astype(int) - ours)
         worst, differing = (
             max(worst, int(difference.max())),

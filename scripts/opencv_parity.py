@@ -30,6 +30,7 @@ from facefind.inference import chips
 from facefind.inference.detectors import yunet
 from facefind.inference.embedders.sface import SFaceEmbedder
 from facefind.inference.looks import planes
+from facefind.inference.protocols import Pictured
 from facefind.inference.session import Session
 from facefind.types import Detection, Image
 from scripts.standins import write_sface
@@ -149,7 +150,7 @@ def _compare_chips(
     bgr = _bgr(picture)
     for face, row in zip(found, rows, strict=False):
         same = Detection(face.box, face.score, row[4:14].reshape(5, 2))
-        (chip,) = chips.align(picture, [same])
+        (chip,) = chips.align([Pictured(picture, same)])
         aligned = theirs.alignCrop(bgr, row[np.newaxis])
         feature = theirs.feature(aligned)[0]
         vector = embedder.embed([chip]).vectors[0]

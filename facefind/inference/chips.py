@@ -8,13 +8,14 @@ outside.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
 
 from facefind.errors import InferenceError
 from facefind.geometry import Matrix, warp
+from facefind.inference.protocols import Pictured
 from facefind.types import Detection, FloatArray, Image
 
 SIDE = 112
@@ -38,19 +39,19 @@ _MEAN = np.array((56.0262, 71.9008), np.float32)
 _LONGEST = 32_000
 
 
-def align(image: Image, detections: Sequence[Detection]) -> list[Image]:
+def align(faces: Iterable[Pictured]) -> list[Image]:
     """Chips, (112, 112, 3) each, with the landmarks carried as near as may be to the template.
 
     Raises:
-        InferenceError: A detection has no landmarks, or they coincide.
+        InferenceError: A face has no landmarks, or they coincide.
     """
-    return [_chip(image, detection) for detection in detections]
+    return [_chip(image, face) for image, face in faces]
 
 
-def _chip(image: Image, detection: Detection) -> Image:
-    if detection.landmarks is None:
+def _chip(image: Image, face: Detection) -> Image:
+    if face.landmarks is None:
         raise InferenceError("A face without landmarks cannot be aligned.")
-    matrix = similarity(detection.landmarks)
+    matrix = similarity(face.landmarks)
     if max(image.shape[:2]) > _LONGEST:
         # The same from the part of the picture that is needed; there a frame begins at the corner.
         matrix[:, 2] += 0.5 - matrix[:, :2] @ (0.5, 0.5)

@@ -28,6 +28,9 @@ _BATCH = 16
 _LIMIT = 2**15
 """Above any threshold; brightness differs by 255 at most."""
 
+_BITS: Mapping[int, np.dtype[Any]] = {8: np.dtype("<u1"), 16: np.dtype("<u2")}
+"""By a tree's leaves: what holds a bit for each of its decisions, and one more."""
+
 _KINDS = {
     "start": np.float32,
     "anchors": np.uint8,
@@ -47,12 +50,14 @@ Array: TypeAlias = NDArray[Any]
 class Level(NamedTuple):
     """One level of the cascade, as it is computed with; F pixels, T trees of S splits, P landmarks.
 
+    A tree has S + 1 decisions in the arrays: the last is never true and only fills up the bits.
+
     Attributes:
         deltas: (2, 1, F) float32, where pixels are sampled: x and y from their landmark.
         turned: (2, 1, F) float32, the same after a quarter of a turn, -y and x.
         anchors: (F,) the landmarks that they are fixed to.
-        pairs: (2 T S,) the pixels compared at each split: all the first ones, then the second ones.
-        limits: (T S,) int16: a difference in brightness above it goes left.
+        pairs: (2 T (S + 1),) the pixels compared: all the first ones, then the second ones.
+        limits: (T (S + 1),) int16: a difference in brightness above it goes left.
         leaves: (T (S + 1), P, 2) float32.
     """
 
@@ -65,12 +70,24 @@ class Level(NamedTuple):
 
 
 class Cascade(NamedTuple):
-    """The predictor: the landmarks that a face begins with, (P, 2), and its levels of trees."""
+    """The predictor.
+
+    Attributes:
+        start: (P, 2), the landmarks that a face begins with.
+        facing: (P,) complex128, what a face's landmarks, as complex numbers, are multiplied by for
+            how they are turned and scaled from the start, times `spread`.
+        spread: The sum of the start's squared distances from its middle.
+        levels: Its trees.
+        leaf_of: (2 ** S,) uint8: which of its leaves a tree's decisions lead to, from their bits.
+        first: (T, 1), each tree's first leaf.
+    """
 
     start: FloatArray
+    facing: NDArray[np.complex128]
+    spread: float
     levels: tuple[Level, ...]
-    trees: int
-    splits: int
+    leaf_of: NDArray[np.uint8]
+    first: NDArray[np.intp]
 
 
 class Forest:
@@ -132,8 +149,16 @@ def read_cascade(path: Path) -> Cascade:
         raise WeightsError(f"{path} cannot be loaded: its arrays do not fit together.", hint)
     start, *rest = arrays
     _, trees, splits = rest[3].shape
-    levels = tuple(_level(*parts) for parts in zip(*rest, strict=True))
-    return Cascade(start, levels, trees, splits)
+    z = start.astype(np.float64) @ (1, 1j)
+    z -= z.mean()
+    return Cascade(
+        start,
+        z.conj(),
+        (z * z.conj()).sum().real,
+        tuple(_level(*parts) for parts in zip(*rest, strict=True)),
+        _leaf_of(splits),
+        np.arange(trees)[:, np.newaxis] * (splits + 1),
+    )
 
 
 def _array(data: bytes) -> Array:
@@ -155,7 +180,7 @@ def _is_sound(
         and deltas.shape == (*anchors.shape, 2)
         and pairs.shape == (*thresholds.shape, 2)
         and leaves.shape == (levels, trees, splits + 1, *start.shape)
-        and (splits + 1).bit_count() == 1
+        and splits + 1 in _BITS
         and anchors.max() < len(start)
         and pairs.max() < anchors.shape[1]
         and all(np.isfinite(a).all() for a in (start, deltas, thresholds, leaves))
@@ -165,77 +190,100 @@ def _is_sound(
 
 def _level(anchors: Array, deltas: Array, pairs: Array, thresholds: Array, leaves: Array) -> Level:
     x, y = deltas.T
+    # Brightness is whole, so rounding down decides alike.
+    limits = np.floor(thresholds).astype(np.int16)
     return Level(
         np.stack((x, y))[:, np.newaxis],
         np.stack((-y, x))[:, np.newaxis],
         anchors.astype(np.intp),
-        pairs.reshape(-1, 2).T.reshape(-1).astype(np.intp),
-        # Brightness is whole, so rounding down decides alike.
-        np.floor(thresholds).reshape(-1).astype(np.int16),
+        np.pad(pairs, ((0, 0), (0, 1), (0, 0))).reshape(-1, 2).T.reshape(-1).astype(np.intp),
+        np.pad(limits, ((0, 0), (0, 1)), constant_values=_LIMIT - 1).reshape(-1),
         leaves.reshape(-1, *leaves.shape[2:]),
     )
+
+
+def _leaf_of(splits: int) -> NDArray[np.uint8]:
+    """The leaf for each set of decisions; bit s says whether split s goes left."""
+    decisions = np.arange(2**splits)
+    node = np.zeros_like(decisions)
+    for _ in range(splits.bit_length()):
+        node = 2 * node + 2 - (decisions >> node & 1)
+    return (node - splits).astype(np.uint8)
 
 
 def predict(
     cascade: Cascade, chips: NDArray[Any], boxes: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """The landmarks (N, P, 2) of one face in each picture; arguments as `Forest.run` takes them."""
-    shapes = np.repeat(cascade.start[np.newaxis], len(chips), axis=0)
+    picture = _Pictures(chips, boxes)
+    # The landmarks, and after them what each tree of a level adds to them.
+    steps = np.empty((len(cascade.first) + 1, len(chips), *cascade.start.shape), np.float32)
+    steps[0] = cascade.start
     for level in cascade.levels:
-        points = _sampled_at(cascade.start, shapes, level)
-        brightness = _brightness(chips, _to_pixels(points, boxes))
-        shapes = _moved(shapes, brightness, level, cascade)
-    inside = boxes[:, np.newaxis, :2] + shapes * (boxes[:, np.newaxis, 2:] - 1)
+        brightness = picture.brightness(_sampled_at(cascade, steps[0], level))
+        leaf = _leaves(cascade, level, brightness)
+        level.leaves.take(leaf, axis=0, out=steps[1:], mode="clip")
+        # Along the first axis numpy adds row after row, which is the order that dlib adds in.
+        steps[0] = np.add.reduce(steps, axis=0)
+    inside = boxes[:, np.newaxis, :2] + steps[0] * (boxes[:, np.newaxis, 2:] - 1)
     # dlib counts from the centre of the first pixel, half a pixel inside the continuous frame.
     landmarks: FloatArray = (inside + 0.5).astype(np.float32)
     return landmarks
 
 
-def _sampled_at(start: FloatArray, shapes: FloatArray, level: Level) -> FloatArray:
+def _sampled_at(cascade: Cascade, shapes: FloatArray, level: Level) -> FloatArray:
     """Where pixels are sampled, (2, N, F), in units of the box: turned and scaled with the face."""
-    z = start.astype(np.float64) @ (1, 1j)
-    z -= z.mean()
-    w = shapes[..., 0].astype(np.float64) + 1j * shapes[..., 1]
-    factor = (w * z.conj()).sum(axis=1, keepdims=True) / (z * z.conj()).sum().real
-    points: FloatArray = factor.real.astype(np.float32) * level.deltas
-    points += factor.imag.astype(np.float32) * level.turned
+    w = shapes.astype(np.float64).view(np.complex128)[..., 0]
+    factor = np.add.reduce(w * cascade.facing, axis=1, keepdims=True) / cascade.spread
+    cosine, sine = factor.view(np.float64).astype(np.float32).T[..., np.newaxis]
+    points: FloatArray = cosine * level.deltas
+    points += sine * level.turned
     points += shapes.transpose(2, 0, 1).take(level.anchors, axis=2)
     return points
 
 
-def _to_pixels(points: FloatArray, boxes: NDArray[np.float64]) -> NDArray[np.intp]:
-    corners, sides = boxes.T[:2, :, np.newaxis], boxes.T[2:, :, np.newaxis]
-    return np.asarray(np.floor(corners + points * (sides - 1) + 0.5), np.intp)
+class _Pictures:
+    """Reads the brightness of faces' pictures, (N, H, W, 3), at points in units of their boxes."""
+
+    def __init__(self, chips: NDArray[Any], boxes: NDArray[np.float64]) -> None:
+        count, height, width, _ = chips.shape
+        self._corners = boxes.T[:2, :, np.newaxis]
+        self._spans = boxes.T[2:, :, np.newaxis] - 1
+        self._sides = np.array((width, height), np.uintp)[:, np.newaxis, np.newaxis]
+        self._width = width
+        self._starts = np.arange(count)[:, np.newaxis] * (width * height)
+        self._colours = chips.reshape(-1, 3)
+
+    def brightness(self, points: FloatArray) -> NDArray[np.int16]:
+        """The mean of the three colours, rounded down, (N, F), at points (2, N, F); 0 outside."""
+        at = self._pixels(points)
+        # Among unsigned numbers those below zero come last.
+        inside = at.view(np.uintp) < self._sides
+        x, y = at
+        y *= self._width
+        y += x
+        y += self._starts
+        # What is read in place of a pixel outside does not count.
+        colours = self._colours.take(y, axis=0, mode="clip").astype(np.int16)
+        grey: NDArray[np.int16] = colours[..., 0] + colours[..., 1]
+        grey += colours[..., 2]
+        grey //= np.int16(3)
+        grey *= inside[0] & inside[1]
+        return grey
+
+    def _pixels(self, points: FloatArray) -> NDArray[np.intp]:
+        """Columns and rows, (2, N, F)."""
+        at = points * self._spans
+        at += self._corners
+        at += 0.5
+        return np.asarray(np.floor(at, out=at), np.intp)
 
 
-def _brightness(chips: NDArray[Any], at: NDArray[np.intp]) -> NDArray[np.int16]:
-    """The mean of the three colours, rounded down, (N, F); 0 outside the picture."""
-    count, height, width, _ = chips.shape
-    x, y = at
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    start = np.arange(count)[:, np.newaxis] * (height * width)
-    colours = chips.reshape(-1, 3).take((start + y * width + x) * inside, axis=0).astype(np.int16)
-    grey = (colours[..., 0] + colours[..., 1] + colours[..., 2]) // np.int16(3)
-    return np.asarray(grey * inside, np.int16)
-
-
-def _moved(
-    shapes: FloatArray, brightness: NDArray[np.int16], level: Level, cascade: Cascade
-) -> FloatArray:
-    """The landmarks after one level: each tree adds its leaf, one after the other."""
-    count, trees, splits = len(shapes), cascade.trees, cascade.splits
+def _leaves(cascade: Cascade, level: Level, brightness: NDArray[np.int16]) -> NDArray[np.intp]:
+    """The leaves that the trees of a level lead to, (T, N)."""
+    half = len(level.limits)
     pixels = brightness.take(level.pairs, axis=1)
-    half = trees * splits
     left = pixels[:, :half] - pixels[:, half:] > level.limits
-    tree = np.arange(trees)[:, np.newaxis] * splits
-    row = np.arange(count) * half
-    node = np.zeros((trees, count), np.intp)
-    for _ in range((splits + 1).bit_length() - 1):
-        node += node + 2 - left.take(row + tree + node)
-    leaf = tree + np.arange(trees)[:, np.newaxis] + node - splits
-    steps = np.empty((trees + 1, *shapes.shape), np.float32)
-    steps[0] = shapes
-    level.leaves.take(leaf, axis=0, out=steps[1:], mode="clip")
-    # Along the first axis numpy adds row after row, which is the order that dlib adds in.
-    moved: FloatArray = np.add.reduce(steps, axis=0)
-    return moved
+    bits = np.packbits(left, axis=1, bitorder="little").view(_BITS[half // len(cascade.first)])
+    leaves: NDArray[np.intp] = cascade.first + cascade.leaf_of.take(bits.T)
+    return leaves

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,6 +31,7 @@ from facefind.inference.protocols import (
     Model,
     Parts,
     PhotoPixels,
+    Pictured,
     ScalingDetector,
     Seen,
 )
@@ -228,7 +229,7 @@ class Pipeline:
         with stages("detect"):
             found = self._detector.detect(image, scaled.image_scale(photo, image))
         with stages("align"):
-            chips = scaled.cut(photo, image, found, self.cut)
+            chips = self._cut(scaled.pictured(photo, image, found))
         return Seen(scaled.rescaled(found, image, *photo.size), chips)
 
     def recognise(self, seen: Sequence[Seen]) -> list[list[Face]]:
@@ -278,8 +279,11 @@ class Pipeline:
         Raises:
             InferenceError: A face cannot be cut out.
         """
+        return self._cut(Pictured(image, face) for face in detections)
+
+    def _cut(self, faces: Iterable[Pictured]) -> list[Image]:
         with _opencv_errors():
-            return self._parts.align(image, detections)
+            return self._parts.align(faces)
 
     def _embed(self, cut: Sequence[Image]) -> Embeddings:
         vectors, asymmetry = self._parts.embedder.embed(cut)

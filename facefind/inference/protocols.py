@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
@@ -62,11 +62,28 @@ class ScalingDetector(Protocol):
         """
 
 
+class Pictured(NamedTuple):
+    """A face and what it is cut from.
+
+    Attributes:
+        image: An upright RGB picture, which other faces may share.
+        face: In its pixels.
+    """
+
+    image: Image
+    face: Detection
+
+
 class Aligner(Protocol):
     """Cuts out what the embedder looks at."""
 
-    def __call__(self, image: Image, detections: Sequence[Detection]) -> list[Image]:
-        """One chip, RGB uint8, per detection, in their order."""
+    def __call__(self, faces: Iterable[Pictured]) -> list[Image]:
+        """One chip, RGB uint8, per face, in their order; none depends on those beside it.
+
+        Args:
+            faces: Their pictures may be made while they are asked for. So an aligner that looks at
+                many together takes a bounded number at a time.
+        """
 
 
 class Embedder(Protocol):

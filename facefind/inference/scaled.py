@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
 
 from facefind.geometry import scale_detection, shift_detection
-from facefind.inference.protocols import PhotoPixels
+from facefind.inference.protocols import PhotoPixels, Pictured
 from facefind.types import Detection, Image
 
 WIDE_ENOUGH = 40.0
@@ -24,8 +24,6 @@ _DOUBLED_BELOW = 90.0
 
 _SURROUNDINGS = 1.25
 """Around a face, in its longer side: all that an aligner looks at however the face is turned."""
-
-Cut = Callable[[Image, Sequence[Detection]], list[Image]]
 
 
 class WholePicture:
@@ -58,53 +56,53 @@ def rescaled(
     return [scale_detection(face, x, y) for face in faces]
 
 
-def cut(photo: PhotoPixels, image: Image, faces: Sequence[Detection], align: Cut) -> list[Image]:
-    """The faces' chips, those of narrow ones from as many pixels of the photo as there are.
+def pictured(photo: PhotoPixels, image: Image, faces: Sequence[Detection]) -> Iterator[Pictured]:
+    """What each face is cut from, narrow ones from as many pixels of the photo as there are.
 
-    Each chip depends on its own face alone. Where no face is narrow, nothing more is decoded.
+    Where no face is narrow, nothing more is decoded. Surroundings are enlarged when a face is asked
+    for: those of all faces of a crowd would fill the memory.
 
     Args:
         image: The photo as `PhotoPixels.at` gave it.
         faces: In its pixels.
-        align: Cuts chips out of a picture.
     """
+    larger = _larger(photo, image, faces)
+    return (_source(photo, image, larger, face) for face in faces)
+
+
+def _larger(photo: PhotoPixels, image: Image, faces: Sequence[Detection]) -> Image:
+    """The photo in as many pixels as its narrow faces want."""
     scale = image_scale(photo, image)
-    if scale == 1:
-        return align(image, faces)
-    sides = [min(face.box.w, face.box.h) for face in faces]
-    narrow = [i for i, side in enumerate(sides) if side < WIDE_ENOUGH]
-    wide = [i for i, side in enumerate(sides) if side >= WIDE_ENOUGH]
-    chips = dict(zip(wide, cut_from_fewer(image, [faces[i] for i in wide], align), strict=True))
-    if narrow:
-        wanted = scale * WIDE_ENOUGH / min(sides[i] for i in narrow)
-        larger = photo.at(min(wanted, 1.0))
-        in_larger = rescaled([faces[i] for i in narrow], image, *larger.shape[1::-1])
-        is_whole = image_scale(photo, larger) == 1
-        cut_now = align(larger, in_larger) if is_whole else cut_from_fewer(larger, in_larger, align)
-        chips |= zip(narrow, cut_now, strict=True)
-    return [chips[i] for i in range(len(faces))]
+    narrow = [min(face.box.w, face.box.h) for face in faces if _is_narrow(face)]
+    if scale == 1 or not narrow:
+        return image
+    return photo.at(min(scale * WIDE_ENOUGH / min(narrow), 1.0))
 
 
-def cut_from_fewer(image: Image, faces: Sequence[Detection], align: Cut) -> list[Image]:
-    """The chips of faces in a picture with fewer pixels than its photo.
+def _is_narrow(face: Detection) -> bool:
+    return min(face.box.w, face.box.h) < WIDE_ENOUGH
+
+
+def _source(photo: PhotoPixels, image: Image, larger: Image, face: Detection) -> Pictured:
+    if _is_narrow(face):
+        (face,) = rescaled([face], image, *larger.shape[1::-1])
+        image = larger
+    return Pictured(image, face) if image_scale(photo, image) == 1 else from_fewer(image, face)
+
+
+def from_fewer(image: Image, face: Detection) -> Pictured:
+    """What a face is cut from that is in a picture with fewer pixels than its photo.
 
     Aligners enlarge by straight lines between pixels, which blurs. So the surroundings of a small
     face are doubled by a cubic kernel first, which keeps more of what there is.
     """
-    large = [i for i, face in enumerate(faces) if min(face.box.w, face.box.h) >= _DOUBLED_BELOW]
-    chips = dict(zip(large, align(image, [faces[i] for i in large]), strict=True))
-    for i, face in enumerate(faces):
-        if i not in chips:
-            (chips[i],) = align(*_doubled(image, face))
-    return [chips[i] for i in range(len(faces))]
-
-
-def _doubled(image: Image, face: Detection) -> tuple[Image, list[Detection]]:
-    """The surroundings of a face at twice their size, and the face in them."""
-    box, reach = face.box, _SURROUNDINGS * max(face.box.w, face.box.h)
+    box = face.box
+    if min(box.w, box.h) >= _DOUBLED_BELOW:
+        return Pictured(image, face)
+    reach = _SURROUNDINGS * max(box.w, box.h)
     left, top = max(int(box.x - reach), 0), max(int(box.y - reach), 0)
     right, bottom = math.ceil(box.x + box.w + reach), math.ceil(box.y + box.h + reach)
     part = image[top:bottom, left:right]
     double = cv2.resize(part, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
     inside = shift_detection(face, -left, -top)
-    return np.asarray(double, np.uint8), [scale_detection(inside, 2, 2)]
+    return Pictured(np.asarray(double, np.uint8), scale_detection(inside, 2, 2))

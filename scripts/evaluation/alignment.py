@@ -25,6 +25,7 @@ from facefind.inference import weights
 from facefind.inference.embedders.dlib_resnet import CHIP_SIZE, TEMPLATE, DlibAligner
 from facefind.inference.forest import Forest
 from facefind.inference.pipeline import Pipeline
+from facefind.inference.protocols import Pictured
 from facefind.inference.session import Session
 from facefind.metrics import accuracy_by_folds, all_pairs, threshold_at_far
 from facefind.portraits import most_prominent
@@ -112,7 +113,8 @@ class Maker:
 
     def embed(self, image: Image, found: Sequence[Detection]) -> Floats:
         """The raw embeddings (N, chips, 128)."""
-        c, e = [centerface_chip(image, face) for face in found], self.align(image, found)
+        c = [centerface_chip(image, face) for face in found]
+        e = self.align(Pictured(image, face) for face in found)
         chips = [
             chip
             for plain, refined in zip(c, e, strict=True)
@@ -273,7 +275,7 @@ def _cost(data: Path, threads: int) -> dict[str, float]:
     try:
         return {
             "c": _milliseconds(lambda: [centerface_chip(image, face) for face in found]),
-            "e": _milliseconds(lambda: maker.align(image, found)),
+            "e": _milliseconds(lambda: maker.align(Pictured(image, face) for face in found)),
             "embedding": _milliseconds(lambda: maker.run(chips)),
         }
     finally:

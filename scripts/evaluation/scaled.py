@@ -23,9 +23,9 @@ from facefind import geometry, images
 from facefind.evaluation import LabelledPhoto
 from facefind.geometry import scale_detection
 from facefind.inference.pipeline import DEFAULT_PIPELINE, PIPELINES, Pipeline
-from facefind.inference.protocols import Seen
+from facefind.inference.protocols import Pictured, Seen
 from facefind.inference.quality import LOW_QUALITY
-from facefind.inference.scaled import WIDE_ENOUGH, cut_from_fewer, rescaled
+from facefind.inference.scaled import WIDE_ENOUGH, from_fewer, rescaled
 from facefind.portraits import most_prominent
 from facefind.types import Detection, Face, Image
 from scripts.evaluation.embeddings import lfw_photos, progressing
@@ -123,13 +123,9 @@ def _face(finder: Pipeline, saved: bytes, scale: float, seen: list[Detection]) -
     photo = images.OpenedPhoto(saved)
     pixels = photo.at(scale)
     height, width = pixels.shape[:2]
-    in_pixels = [scale_detection(seen[0], width / photo.size[0], height / photo.size[1])]
-    chips = (
-        finder.cut(pixels, in_pixels)
-        if scale == 1
-        else cut_from_fewer(pixels, in_pixels, finder.cut)
-    )
-    ((face,),) = finder.recognise([Seen(seen, chips)])
+    in_pixels = scale_detection(seen[0], width / photo.size[0], height / photo.size[1])
+    source = Pictured(pixels, in_pixels) if scale == 1 else from_fewer(pixels, in_pixels)
+    ((face,),) = finder.recognise([Seen(seen, finder.cut(source.image, [source.face]))])
     return face
 
 

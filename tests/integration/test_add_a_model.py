@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from facefind.geometry import crop
 from facefind.inference import weights
 from facefind.inference.options import option
 from facefind.inference.pipeline import PIPELINES, PipelineSpec
-from facefind.inference.protocols import Model
+from facefind.inference.protocols import Model, Pictured
 from facefind.resources import resource_dir
 from facefind.store import migrate
 from facefind.types import Box, Detection, Embeddings, FloatArray, Image
@@ -68,8 +68,8 @@ def decode(heat: FloatArray, threshold: float) -> list[Detection]:
     ]
 
 
-def align(image: Image, detections: Sequence[Detection]) -> list[Image]:
-    return [crop(image, face.box) for face in detections]
+def align(faces: Iterable[Pictured]) -> list[Image]:
+    return [crop(image, face.box) for image, face in faces]
 
 
 class ToyEmbedder:

@@ -22,6 +22,7 @@ from facefind.inference.detectors.centerface import (
 from facefind.inference.embedders.dlib_resnet import DlibAligner, DlibResnetEmbedder
 from facefind.inference.forest import Forest
 from facefind.inference.pipeline import PIPELINES, Pipeline, load_pipeline
+from facefind.inference.protocols import Pictured
 from facefind.inference.session import Session
 from facefind.inference.views import averaged
 from facefind.inference.weights import locate
@@ -143,7 +144,7 @@ def test_embeddings_depend_on_neither_batch_nor_threads(
 ) -> None:
     weights = locate("dlib_resnet", tmp_path)
     align = DlibAligner(Forest(locate("dlib_landmarks", tmp_path)))
-    chips = [align(image, pipeline.detect(image))[0] for image in portraits]
+    chips = align(Pictured(image, pipeline.detect(image)[0]) for image in portraits)
     many = [*chips, *(np.roll(chip, shift, axis=1) for shift in range(1, 11) for chip in chips)]
     alone = DlibResnetEmbedder(Session(weights, threads=1))
     expected = np.concatenate([alone.embed([chip]).vectors for chip in many])

@@ -11,6 +11,7 @@ import pytest
 from facefind.errors import InferenceError
 from facefind.geometry import similarity_transform
 from facefind.inference import chips
+from facefind.inference.protocols import Pictured
 from facefind.types import Box, Detection, FloatArray, Image
 from scripts.standins import write_sface
 
@@ -47,7 +48,7 @@ def test_chips_are_opencvs_to_the_pixel(opencv: Any) -> None:
         image, landmarks = picture(random), random_landmarks(random)
         row = np.concatenate(([0, 0, 1, 1], landmarks.ravel(), [0.9])).astype(np.float32)
         theirs = opencv.alignCrop(np.ascontiguousarray(image[..., ::-1]), row[np.newaxis])
-        (ours,) = chips.align(image, [face(landmarks)])
+        (ours,) = chips.align([Pictured(image, face(landmarks))])
         differing.append(int((theirs[..., ::-1] != ours).sum()))
     assert differing == [0] * FACES
 
@@ -67,13 +68,13 @@ def test_the_transform_is_umeyamas_as_insightface_uses_it() -> None:
 
 def test_a_face_at_the_templates_place_is_cut_as_it_is() -> None:
     image = picture(np.random.default_rng(2), 150, 160)
-    (chip,) = chips.align(image, [face(chips.TEMPLATE)])
+    (chip,) = chips.align([Pictured(image, face(chips.TEMPLATE))])
     assert np.abs(chip.astype(int) - image[:112, :112]).max() <= 1
 
 
 def test_outside_the_photo_is_black() -> None:
     image = np.full((40, 40, 3), 255, np.uint8)
-    (chip,) = chips.align(image, [face(chips.TEMPLATE + 200)])
+    (chip,) = chips.align([Pictured(image, face(chips.TEMPLATE + 200))])
     assert not chip.any()
 
 
@@ -81,9 +82,9 @@ def test_a_photo_longer_than_opencv_samples_is_cut_the_same() -> None:
     random = np.random.default_rng(3)
     image = np.asarray(cv2.GaussianBlur(picture(random, 150, 33_000), (0, 0), 2), np.uint8)
     shift = np.array((32_700, 10), np.float32)
-    (chip,) = chips.align(image, [face(chips.TEMPLATE + shift)])
+    (chip,) = chips.align([Pictured(image, face(chips.TEMPLATE + shift))])
     short = np.ascontiguousarray(image[:, 32_600:])
-    (same,) = chips.align(short, [face(chips.TEMPLATE + np.array((100, 10)))])
+    (same,) = chips.align([Pictured(short, face(chips.TEMPLATE + np.array((100, 10))))])
     assert np.abs(chip.astype(int) - same).max() <= 2
 
 
@@ -91,8 +92,8 @@ def test_faces_without_landmarks_or_with_one_for_all_are_refused() -> None:
     image = np.zeros((40, 40, 3), np.uint8)
     for landmarks in (None, np.ones((5, 2), np.float32), np.full((5, 2), np.nan, np.float32)):
         with pytest.raises(InferenceError, match="cannot be aligned"):
-            chips.align(image, [face(landmarks)])
+            chips.align([Pictured(image, face(landmarks))])
 
 
 def test_no_faces_no_chips() -> None:
-    assert chips.align(np.zeros((4, 4, 3), np.uint8), []) == []
+    assert chips.align([]) == []

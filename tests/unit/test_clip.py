@@ -23,6 +23,7 @@ from facefind.inference.embedders.clip import (
     grey_crops,
     pixel_values,
 )
+from facefind.inference.protocols import Pictured
 from facefind.types import Box, Detection, Image
 
 WHITE = (1 - MEAN) / DEVIATION
@@ -121,7 +122,7 @@ def test_grey_crops_are_cut_from_the_grey_picture() -> None:
     picture = speckled(90, 120)
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     boxes = [Box(10, 20, 30, 40), Box(0, 0, 120, 90)]
-    chips = grey_crops(picture, [Detection(box, 1.0) for box in boxes])
+    chips = grey_crops(Pictured(picture, Detection(box, 1.0)) for box in boxes)
     assert [chip.shape for chip in chips] == [(40, 30, 3), (90, 120, 3)]
     for channel in range(3):
         np.testing.assert_array_equal(chips[0][..., channel], grey[20:60, 10:40])
@@ -130,14 +131,14 @@ def test_grey_crops_are_cut_from_the_grey_picture() -> None:
 
 def test_a_box_over_the_edge_is_black_outside() -> None:
     white = np.full((20, 20, 3), 255, np.uint8)
-    (chip,) = grey_crops(white, [Detection(Box(-5, -5, 10, 10), 1.0)])
+    (chip,) = grey_crops([Pictured(white, Detection(Box(-5, -5, 10, 10), 1.0))])
     expected = np.zeros((10, 10, 3), np.uint8)
     expected[5:, 5:] = 255
     np.testing.assert_array_equal(chip, expected)
 
 
 def test_grey_crops_of_no_faces() -> None:
-    assert grey_crops(speckled(9, 9), []) == []
+    assert grey_crops([]) == []
 
 
 def test_one_row_per_chip_in_their_order_fed_one_by_one() -> None:

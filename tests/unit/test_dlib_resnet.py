@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from facefind.inference.embedders.dlib_resnet import (
     DlibAligner,
     DlibResnetEmbedder,
 )
+from facefind.inference.protocols import Pictured
 from facefind.types import Box, Detection, FloatArray, Image
 
 BOX = Box(0, 0, CHIP_SIZE, CHIP_SIZE)
@@ -113,7 +114,7 @@ def test_the_predictor_sees_an_upright_face_in_its_box() -> None:
     points = turned(TEMPLATE, 50, 1.5) + 150
     squares(image, points, 4)
     predictor = FakePredictor(in_view(DLIB_TEMPLATE))
-    DlibAligner(predictor)(image, [Detection(BOX, 1.0, points.astype(np.float32))])
+    DlibAligner(predictor)([Pictured(image, Detection(BOX, 1.0, points.astype(np.float32)))])
     (feeds,) = predictor.feeds
     assert feeds["chips"].shape == (1, VIEW_SIZE, VIEW_SIZE, 3)
     columns, rows = in_view(TEMPLATE).astype(int).T
@@ -131,7 +132,7 @@ def test_chips_are_cut_by_the_landmarks_that_the_predictor_finds() -> None:
     squares(image, DLIB_TEMPLATE * 2 + 150, 6)
     crooked = (turned(TEMPLATE, 20) * 2 + 150).astype(np.float32)
     predictor = FakePredictor(in_view(turned(DLIB_TEMPLATE, -20)))
-    (made,) = DlibAligner(predictor)(image, [Detection(BOX, 1.0, crooked)])
+    (made,) = DlibAligner(predictor)([Pictured(image, Detection(BOX, 1.0, crooked))])
     assert made.shape == (CHIP_SIZE, CHIP_SIZE, 3)
     columns, rows = DLIB_TEMPLATE.astype(int).T
     assert (made[rows, columns] == 255).all()
@@ -145,14 +146,55 @@ def test_chips_come_in_order_however_many_faces_there_are() -> None:
         image[:, shift + 50 : shift + 110] = 6 * number
     faces = [Detection(BOX, 1.0, np.add(TEMPLATE, (x, 80)).astype(np.float32)) for x in shifts]
     predictor = FakePredictor(in_view(DLIB_TEMPLATE))
-    chips = DlibAligner(predictor)(image, faces)
+    chips = DlibAligner(predictor)(Pictured(image, face) for face in faces)
     assert [chip[75, 75, 0] for chip in chips] == [6 * number for number in range(37)]
     assert [len(feeds["chips"]) for feeds in predictor.feeds] == [16, 16, 5]
 
 
+def test_faces_in_pictures_of_their_own_get_the_chips_that_they_get_one_by_one() -> None:
+    random = np.random.default_rng(3)
+    faces = []
+    for number in range(20):
+        sides = random.integers(90, 400, 2)
+        points = turned(TEMPLATE, 9.0 * number, random.uniform(0.2, 2)) + random.uniform(-60, 20)
+        faces.append(
+            Pictured(
+                random.integers(0, 256, (*sides, 3), dtype=np.uint8),
+                Detection(BOX, 1.0, points.astype(np.float32)),
+            )
+        )
+    predictor = FakePredictor(in_view(turned(DLIB_TEMPLATE, 7)))
+    align = DlibAligner(predictor)
+    chips = align(iter(faces))
+    assert [len(feeds["chips"]) for feeds in predictor.feeds] == [16, 4]
+    alone = [align([one])[0] for one in faces]
+    np.testing.assert_array_equal(chips, alone)
+    assert len({chip.tobytes() for chip in chips}) == 20
+
+
+def test_no_more_pictures_are_asked_for_than_are_looked_at_together() -> None:
+    asked: list[int] = []
+
+    def faces() -> Iterator[Pictured]:
+        for number in range(40):
+            asked.append(number)
+            yield Pictured(
+                np.zeros((9, 9, 3), np.uint8), Detection(BOX, 1.0, TEMPLATE.astype(np.float32))
+            )
+
+    class Counting(FakePredictor):
+        def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+            counts.append(len(asked))
+            return super().run(feeds)
+
+    counts: list[int] = []
+    assert len(DlibAligner(Counting(in_view(DLIB_TEMPLATE)))(faces())) == 40
+    assert counts == [16, 32, 40]
+
+
 def test_no_faces_need_no_predictor() -> None:
     predictor = FakePredictor(in_view(DLIB_TEMPLATE))
-    assert DlibAligner(predictor)(np.zeros((10, 10, 3), np.uint8), []) == []
+    assert DlibAligner(predictor)([]) == []
     assert predictor.feeds == []
 
 
@@ -160,9 +202,9 @@ def test_faces_without_landmarks_or_with_landmarks_in_one_point_are_refused() ->
     image = np.zeros((10, 10, 3), np.uint8)
     align = DlibAligner(FakePredictor(in_view(DLIB_TEMPLATE)))
     with pytest.raises(InferenceError, match="without landmarks"):
-        align(image, [Detection(BOX, 1.0)])
+        align([Pictured(image, Detection(BOX, 1.0))])
     with pytest.raises(InferenceError, match="cannot be aligned"):
-        align(image, [Detection(BOX, 1.0, np.ones((5, 2), np.float32))])
+        align([Pictured(image, Detection(BOX, 1.0, np.ones((5, 2), np.float32)))])
     lost = DlibAligner(FakePredictor(np.ones((5, 2), np.float32)))
     with pytest.raises(InferenceError, match="cannot be aligned"):
-        lost(image, [Detection(BOX, 1.0, TEMPLATE.astype(np.float32))])
+        lost([Pictured(image, Detection(BOX, 1.0, TEMPLATE.astype(np.float32)))])

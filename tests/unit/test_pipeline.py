@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from facefind.inference.pipeline import (
     load_pipeline,
     resolve_settings,
 )
-from facefind.inference.protocols import Parts
+from facefind.inference.protocols import Parts, Pictured
 from facefind.types import Box, Detection, Embeddings, Image
 
 IMAGE = np.zeros((40, 60, 3), np.uint8)
@@ -53,8 +53,8 @@ class FakeEmbedder:
         return Embeddings(rows)
 
 
-def chips_of_box_height(image: Image, detections: Sequence[Detection]) -> list[Image]:
-    return [np.zeros((int(face.box.h), 1, 3), np.uint8) for face in detections]
+def chips_of_box_height(faces: Iterable[Pictured]) -> list[Image]:
+    return [np.zeros((int(one.face.box.h), 1, 3), np.uint8) for one in faces]
 
 
 def pipeline(found: Sequence[Detection] = (), embedder: FakeEmbedder | None = None) -> Pipeline:

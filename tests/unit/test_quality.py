@@ -243,7 +243,7 @@ class Mirrored:
 
 @pytest.mark.parametrize("assess", [None, QualityModel(ALWAYS, NEVER, TEMPLATE)])
 def test_a_pipeline_gives_its_faces_the_quality_of_its_model(assess: Assessor | None) -> None:
-    parts = Parts(OneFace(), lambda _, found: [SPECKLED] * len(found), Mirrored(), assess)
+    parts = Parts(OneFace(), lambda faces: [SPECKLED for _ in faces], Mirrored(), assess)
     pipeline = Pipeline(PIPELINES["dlib"], parts, resolve_settings("dlib", {}), "fingerprint")
     (found,) = pipeline.find_faces(SPECKLED)
     assert (None if found.quality is None else found.quality.value) == (assess and 0.5)

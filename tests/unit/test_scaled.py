@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from unittest.mock import patch
 
+import cv2
 import numpy as np
 import pytest
 
 from facefind.errors import InferenceError
 from facefind.inference.pipeline import PIPELINES, CheckedDetector, Pipeline
-from facefind.inference.protocols import Parts
-from facefind.inference.scaled import WIDE_ENOUGH, cut_from_fewer
+from facefind.inference.protocols import Parts, Pictured
+from facefind.inference.scaled import WIDE_ENOUGH, from_fewer, pictured
 from facefind.types import Box, Detection, Embeddings, Image
 
 SIZE = (1200, 801)
@@ -57,10 +59,9 @@ class FakeEmbedder:
         raise AssertionError("nothing is to be embedded")
 
 
-def chips_that_tell(image: Image, detections: Sequence[Detection]) -> list[Image]:
+def chips_that_tell(faces: Iterable[Pictured]) -> list[Image]:
     """Chips of the picture's colour and as high as the face."""
-    colour = image[0, 0, 0]
-    return [np.full((round(face.box.h), 1, 3), colour, np.uint8) for face in detections]
+    return [np.full((round(face.box.h), 1, 3), image[0, 0, 0], np.uint8) for image, face in faces]
 
 
 def seen(photo: FakePhoto, detector: FakeScalingDetector) -> tuple[list[Detection], list[Image]]:
@@ -106,19 +107,24 @@ def test_a_small_face_is_doubled_where_the_photo_has_more_pixels() -> None:
 def test_a_doubled_face_keeps_its_surroundings_and_its_place() -> None:
     picture = np.zeros((400, 600, 3), np.uint8)
     picture[100:160, 200:240] = 255
-    kept: list[tuple[Image, Detection]] = []
-
-    def remember(image: Image, faces: Sequence[Detection]) -> list[Image]:
-        kept.extend((image, face) for face in faces)
-        return [image] * len(faces)
-
-    cut_from_fewer(picture, [Detection(Box(200, 100, 40, 60), 0.9)], remember)
-    ((image, face),) = kept
+    image, face = from_fewer(picture, Detection(Box(200, 100, 40, 60), 0.9))
     x, y, w, h = (round(value) for value in face.box)
     assert (w, h) == (80, 120)
     assert image[y + 4 : y + h - 4, x + 4 : x + w - 4].min() > 230  # the kernel rings
     assert image.shape == (2 * (60 + 150), 2 * (40 + 150), 3)
     assert int(image.sum()) == pytest.approx(3 * 255 * w * h, rel=0.02)
+
+
+def test_surroundings_are_doubled_when_a_face_is_asked_for_not_before() -> None:
+    photo = FakePhoto()
+    half = photo.at(0.5)
+    faces = [Detection(Box(60 + 9 * i, 80, SMALL.w, SMALL.h + i), 0.9) for i in range(30)]
+    one_by_one = pictured(photo, half, faces)
+    with patch.object(cv2, "resize", wraps=cv2.resize) as resize:
+        first = [next(one_by_one) for _ in range(4)]
+    assert resize.call_count == 4
+    heights = [one.face.box.h for one in (*first, *one_by_one)]
+    assert heights == [2 * face.box.h for face in faces]
 
 
 def test_a_narrow_face_keeps_its_place_in_the_larger_picture() -> None:

@@ -8,15 +8,15 @@ centre crop off, so nothing is cut away. ``scripts/imgbeddings-parity`` compares
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image as PillowImage
 
 from facefind.errors import InferenceError, WeightsError
 from facefind.geometry import crop, grey
-from facefind.inference.protocols import Model
-from facefind.types import Detection, Embeddings, FloatArray, Image
+from facefind.inference.protocols import Model, Pictured
+from facefind.types import Embeddings, FloatArray, Image
 
 SIDE = 224
 DIMENSION = 768
@@ -24,11 +24,10 @@ MEAN = np.array((0.48145466, 0.4578275, 0.40821073), np.float32)
 DEVIATION = np.array((0.26862954, 0.26130258, 0.27577711), np.float32)
 
 
-def grey_crops(image: Image, detections: Sequence[Detection]) -> list[Image]:
+def grey_crops(faces: Iterable[Pictured]) -> list[Image]:
     """The article's chips: each box cut out of the grey picture, as RGB with equal channels."""
     return [
-        np.repeat(grey(crop(image, detection.box))[..., np.newaxis], 3, axis=2)
-        for detection in detections
+        np.repeat(grey(crop(image, face.box))[..., np.newaxis], 3, axis=2) for image, face in faces
     ]
 
 

@@ -11,13 +11,14 @@ but does not depend on a face's roll; ``scripts/evaluate alignment`` compares ot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 
 from facefind.errors import InferenceError
 from facefind.geometry import Matrix, similarity_transform, warp
-from facefind.inference.protocols import Model
+from facefind.inference.protocols import Model, Pictured
 from facefind.types import Detection, Embeddings, FloatArray, Image
 
 CHIP_SIZE = 150
@@ -68,36 +69,38 @@ class DlibAligner:
     def __init__(self, landmarks: Model) -> None:
         self._landmarks = landmarks
 
-    def __call__(self, image: Image, detections: Sequence[Detection]) -> list[Image]:
+    def __call__(self, faces: Iterable[Pictured]) -> list[Image]:
         """Chips, (150, 150, 3) each, upright and with the face's features in their places.
 
         Raises:
-            InferenceError: A detection has no landmarks, or they coincide.
+            InferenceError: A face has no landmarks, or they coincide.
         """
-        matrices = [
-            matrix
-            for i in range(0, len(detections), _BATCH)
-            for matrix in self._matrices(image, detections[i : i + _BATCH])
-        ]
-        return [warp(image, matrix, CHIP_SIZE) for matrix in matrices]
+        chips: list[Image] = []
+        rest = iter(faces)
+        while batch := list(islice(rest, _BATCH)):
+            chips += [
+                warp(one.image, matrix, CHIP_SIZE)
+                for one, matrix in zip(batch, self._matrices(batch), strict=True)
+            ]
+        return chips
 
-    def _matrices(self, image: Image, detections: Sequence[Detection]) -> list[Matrix]:
-        """What carries the photo to each chip."""
-        views = [_view(detection) for detection in detections]
-        pictures = np.stack([warp(image, view, VIEW_SIZE) for view in views])
+    def _matrices(self, faces: Sequence[Pictured]) -> list[Matrix]:
+        """What carries each face's picture to its chip."""
+        views = [_view(one.face) for one in faces]
+        seen = [warp(one.image, view, VIEW_SIZE) for one, view in zip(faces, views, strict=True)]
         boxes = np.tile(VIEW_BOX, (len(views), 1))
-        (found,) = self._landmarks.run({"chips": pictures, "boxes": boxes})
+        (found,) = self._landmarks.run({"chips": np.stack(seen), "boxes": boxes})
         return [
             _chained(_similarity(points, DLIB_TEMPLATE), view)
             for points, view in zip(found, views, strict=True)
         ]
 
 
-def _view(detection: Detection) -> Matrix:
-    """What carries the photo to the picture that the predictor sees."""
-    if detection.landmarks is None:
+def _view(face: Detection) -> Matrix:
+    """What carries a face's picture to the one that the predictor sees."""
+    if face.landmarks is None:
         raise InferenceError("A face without landmarks cannot be aligned.")
-    return _similarity(detection.landmarks, TEMPLATE * _ENLARGED + _MARGIN)
+    return _similarity(face.landmarks, TEMPLATE * _ENLARGED + _MARGIN)
 
 
 def _similarity(points: FloatArray, template: Matrix) -> Matrix:
