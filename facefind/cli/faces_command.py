@@ -64,7 +64,9 @@ def _looked_at(
         name = pipeline or DEFAULT_PIPELINE
         return name, resolve_settings(name, asked)
     if pipeline is not None or asked:
-        raise click.UsageError("--event has a pipeline and settings: leave --pipeline, --set out.")
+        raise click.UsageError(
+            "--event looks as that event was ingested: leave --pipeline and --set out."
+        )
     with app.store() as store:
         found = event_named(store.events(), event)
     return found.pipeline, settings_of(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,11 @@ class Ledger:
     def is_of_nothing(self) -> bool:
         """Whether no file was even read."""
         return "read" not in self.spent
+
+    @property
+    def shown(self) -> Collection[str]:
+        """The stages that there were in this run."""
+        return {*self.spent, "waiting"}
 
     @property
     def waiting(self) -> float:
@@ -114,7 +119,8 @@ def _table(ledger: Ledger) -> str:
         "seconds and shares are of all threads together",
         f"{'stage':<8} {'seconds':>9} {'CPU s':>8} {'share':>7} {'ms/photo':>9} {'ms/face':>8}",
     ]
-    for stage, row in values["stages"].items():
+    happened = {stage: row for stage, row in values["stages"].items() if stage in ledger.shown}
+    for stage, row in happened.items():
         share = "" if row["share"] is None else f"{100 * row['share']:.1f} %"
         photo = "" if row["ms_per_photo"] is None else f"{row['ms_per_photo']:.1f}"
         face = row["ms_per_face"] if stage in FOR_FACES else None

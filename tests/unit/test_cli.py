@@ -312,7 +312,7 @@ def test_faces_looks_as_at_an_events_photos(
     for other in (("--pipeline", "dlib"), ("--set", "detector.min_size=70")):
         refused = cli(*faces, "--event", "party", *other)
         assert (refused.code, refused.out) == (2, "")
-        assert "--event has a pipeline and settings" in refused.err
+        assert "leave --pipeline and --set out" in refused.err
     assert len(asked) == 1
 
 
