@@ -13,25 +13,12 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from io import BytesIO
 from typing import NamedTuple
 
 import numpy as np
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    IcoImagePlugin,
-    Image,
-    Jpeg2KImagePlugin,
-    JpegImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    PsdImagePlugin,
-    TgaImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image, ImageFile
 
 from facefind.errors import OutOfMemory, PhotoTooLarge, UnreadablePhoto
 from facefind.images import exif, formats, jpeg, png, raw
@@ -150,9 +137,11 @@ def header_of(format_: str, data: bytes, max_megapixels: float) -> Header:
 
 def _is_sized_upright(format_: str, image: Image.Image) -> bool:
     """Whether its size is that of the upright picture, though it may be said to be turned."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
+    if format_ == "TIFF":
+        from PIL.TiffImagePlugin import TiffImageFile
+
         # Where only its XMP tells, Pillow turns it later.
-        return exif.ORIENTATION in image.tag_v2
+        return isinstance(image, TiffImageFile) and exif.ORIENTATION in image.tag_v2
     return format_ == "HEIF"
 
 
@@ -180,7 +169,7 @@ def open_picture(format_: str, data: bytes, max_megapixels: float) -> Image.Imag
     runs Ghostscript), have its own idea of too large, and needs HEIF registered globally.
     """
     with _quietly():
-        image = _OPENERS[format_](BytesIO(data))
+        image = _opener(format_)(BytesIO(data))
         _refuse_large(image.size, max_megapixels)
     return image
 
@@ -188,7 +177,7 @@ def open_picture(format_: str, data: bytes, max_megapixels: float) -> Image.Imag
 def load_picture(format_: str, data: bytes, max_megapixels: float) -> Image.Image:
     """The decoded picture, which is refused where any of its pixels is missing."""
     image = open_picture(format_, data, max_megapixels)
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
+    if format_ == "TIFF" and isinstance(image, ImageFile.ImageFile):
         with _quietly():
             # Loading would warn of what these two find; both remember their result.
             exif.facts_of(exif.exif_of(image))
@@ -283,10 +272,14 @@ def _open_heif(file: BytesIO) -> Image.Image:
 
 def _open_ico(file: BytesIO) -> Image.Image:
     """The icon's largest picture."""
+    from PIL import IcoImagePlugin
+
     return IcoImagePlugin.IcoFile(file).frame(0)
 
 
 def _open_ppm(file: BytesIO) -> Image.Image:
+    from PIL import PpmImagePlugin
+
     image = PpmImagePlugin.PpmImageFile(file)
     if image.tile[0].codec_name != "raw":
         # Pillow rescales these in a Python loop, over a second per megapixel.
@@ -295,17 +288,29 @@ def _open_ppm(file: BytesIO) -> Image.Image:
 
 
 _OPENERS: dict[str, Callable[[BytesIO], Image.Image]] = {
-    "AVIF": AvifImagePlugin.AvifImageFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-    "GIF": GifImagePlugin.GifImageFile,
     "HEIF": _open_heif,
     "ICO": _open_ico,
-    "JPEG": JpegImagePlugin.JpegImageFile,
-    "JPEG2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
-    "PNG": PngImagePlugin.PngImageFile,
     "PPM": _open_ppm,
-    "PSD": PsdImagePlugin.PsdImageFile,
-    "TGA": TgaImagePlugin.TgaImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
-    "WEBP": WebPImagePlugin.WebPImageFile,
 }
+
+_PLUGINS = {
+    "AVIF": "AvifImagePlugin.AvifImageFile",
+    "BMP": "BmpImagePlugin.BmpImageFile",
+    "GIF": "GifImagePlugin.GifImageFile",
+    "JPEG": "JpegImagePlugin.JpegImageFile",
+    "JPEG2000": "Jpeg2KImagePlugin.Jpeg2KImageFile",
+    "PNG": "PngImagePlugin.PngImageFile",
+    "PSD": "PsdImagePlugin.PsdImageFile",
+    "TGA": "TgaImagePlugin.TgaImageFile",
+    "TIFF": "TiffImagePlugin.TiffImageFile",
+    "WEBP": "WebPImagePlugin.WebPImageFile",
+}
+"""What opens the other formats; loaded when such a file comes, as a portrait is of but one."""
+
+
+def _opener(format_: str) -> Callable[[BytesIO], Image.Image]:
+    if format_ in _OPENERS:
+        return _OPENERS[format_]
+    module, name = _PLUGINS[format_].split(".")
+    opener: Callable[[BytesIO], Image.Image] = getattr(import_module(f"PIL.{module}"), name)
+    return opener

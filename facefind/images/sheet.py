@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image as PillowImage
-from PIL import ImageDraw, ImageFont
 
 from facefind.types import Image
+
+if TYPE_CHECKING:
+    from PIL import ImageDraw, ImageFont
 
 _SIDE = 180
 """Of a face on the sheet, in pixels."""
@@ -37,6 +39,8 @@ def draw_pairs(columns: Sequence[tuple[str, Sequence[DrawnPair]]]) -> Image:
     Names that are too long lose their beginning. Signs that the built-in font lacks appear as
     boxes.
     """
+    from PIL import ImageDraw, ImageFont
+
     rows = max((len(pairs) for _, pairs in columns), default=0)
     width, height = 2 * _SIDE + _GAP, _SIDE + 3 * _LINE + _GAP
     top = _GAP + _HEADING + _GAP
@@ -55,6 +59,8 @@ def draw_pairs(columns: Sequence[tuple[str, Sequence[DrawnPair]]]) -> Image:
 def _draw_pair(
     sheet: PillowImage.Image, draw: ImageDraw.ImageDraw, pair: DrawnPair, at: tuple[int, int]
 ) -> None:
+    from PIL import ImageFont
+
     x, y = at
     font = ImageFont.load_default(_TEXT)
     draw.text((x, y), pair.caption, _INK, font)
@@ -93,6 +99,8 @@ def draw_grid(heading: str, tiles: Sequence[Tile], columns: int = 8) -> Image:
 
     Signs that the built-in font lacks appear as boxes.
     """
+    from PIL import ImageDraw, ImageFont
+
     columns = max(1, min(columns, len(tiles)))
     rows = -(-len(tiles) // columns)
     width, height = _SIDE + _GAP, _SIDE + 2 * _LINE + _GAP

@@ -86,9 +86,18 @@ def test_asking_by_a_portrait_loads_nothing_about_learning_and_grouping_people()
     child = [sys.executable, "-c", code]
     done = subprocess.run(child, check=True, capture_output=True, text=True)
     modules = set(json.loads(done.stderr))
-    assert {"facefind.portraits", "facefind.matching"} <= modules
+    assert {"facefind.portraits", "facefind.matching", "facefind.images.loading"} <= modules
     rooms = {name.split(".")[1] for name in modules}
     assert not rooms & {"albums", "evaluation", "grouping", "ingest", "people", "reindex", "xmp"}
+
+
+def test_pillow_loads_the_plugin_of_a_format_when_a_file_of_it_comes() -> None:
+    code = (
+        "import sys; from facefind.images import decode; "
+        "print([m for m in sys.modules if m.endswith('Plugin') or m == 'PIL.ImageFont'])"
+    )
+    child = [sys.executable, "-c", code]
+    assert subprocess.run(child, check=True, capture_output=True, text=True).stdout == "[]\n"
 
 
 def test_asking_by_a_portrait_loads_no_runtime_before_a_network_does() -> None:
