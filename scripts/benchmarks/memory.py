@@ -73,7 +73,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.large:
         count = min(counts)
         rows.append(_told(_row(count, _ingest(count, large=True), large=True)))
-    return {"rows": rows, "ratios": compared(rows)}
+    return {"rows": rows, "curve": not arguments.quick, "ratios": compared(rows)}
 
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:
@@ -209,4 +209,8 @@ def render(figures: dict[str, Any]) -> str:
         for row in figures["rows"]
     ]
     note = "Growth: the median of the last quarter of the time over that of the second quarter."
-    return f"{table(head, rows)}\n\n{note}"
+    parts = [table(head, rows), note]
+    if figures.get("curve"):
+        parts.append("![Resident memory over time](memory.svg)")
+        parts.append("The run with the most photos, as figures: [memory.csv](memory.csv).")
+    return "\n\n".join(parts)

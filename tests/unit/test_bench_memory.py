@@ -49,6 +49,8 @@ def test_of_one_short_run_the_peak_alone_is_told() -> None:
 def test_a_table_names_the_large_photo_and_the_growth_of_long_runs() -> None:
     rows = [row(5000, 6e8, seconds=3600.0, growth=1.02), row(200, 9e8, large=True, growth=7.0)]
     table = memory.render({"rows": rows})
+    assert "memory.svg" not in table
+    assert "(memory.svg)" in memory.render({"rows": rows, "curve": True})
     assert "| 5,000 | 600 | 600 | 0 | 60.0 | 1.020 |" in table
     assert "| 200 and one of 199 megapixels | 900 | 900 | 0 | 1.0 |  |" in table
 
