@@ -6,6 +6,7 @@ Coordinates are continuous: the pixel in column i covers [i, i + 1), so a pictur
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import cv2
@@ -168,35 +169,49 @@ def similarity_transform(src: ArrayLike, dst: ArrayLike) -> Matrix:
     return np.column_stack((linear, target_mean - linear @ source_mean))
 
 
-def warp(image: Image, matrix: Matrix, size: int) -> Image:
+def warp(image: Image, matrix: Matrix, size: int, out: Image | None = None) -> Image:
     """The square of ``size`` pixels that ``matrix`` (2, 3) cuts out of a picture; black outside.
 
     A source larger than the result is first shrunk by area, since bilinear sampling alone would
     skip pixels. Only the region needed is touched, so a large picture costs no more.
+
+    Args:
+        out: (size, size, 3), where the result goes instead of into an array of its own.
     """
-    left, top, right, bottom = _source_region(image, matrix, size)
+    result = np.empty((size, size, 3), np.uint8) if out is None else out
+    (a, b, _), (c, d, _) = matrix.tolist()
+    scale = math.sqrt(a * d - b * c)
+    left, top, right, bottom = _source_region(image, matrix, scale, size)
     if right <= left or bottom <= top:
-        return np.zeros((size, size, 3), np.uint8)
+        result[:] = 0
+        return result
     region = image[top:bottom, left:right]
-    shrunk = _shrink(region, int(1 / np.sqrt(np.linalg.det(matrix[:, :2]))))
+    shrunk = _shrink(region, int(1 / scale))
     scale_y, scale_x = np.divide(region.shape[:2], shrunk.shape[:2])
     to_photo = np.array([(scale_x, 0, left), (0, scale_y, top), (0, 0, 1)])
     local = matrix @ to_photo
     # OpenCV counts from the centre of the first pixel, half a pixel inside the continuous frame.
     local[:, 2] += local[:, :2] @ (0.5, 0.5) - 0.5
-    return np.asarray(cv2.warpAffine(shrunk, local, (size, size), flags=cv2.INTER_LINEAR), np.uint8)
+    cv2.warpAffine(shrunk, local, (size, size), dst=result, flags=cv2.INTER_LINEAR)
+    return result
 
 
-def _source_region(image: Image, matrix: Matrix, size: int) -> tuple[int, int, int, int]:
+def _source_region(
+    image: Image, matrix: Matrix, scale: float, size: int
+) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of the pixels that a chip is made from, inside the picture."""
-    linear, shift = matrix[:, :2], matrix[:, 2]
-    chip_corners = np.array([(0, 0), (size, 0), (size, size), (0, size)])
-    corners = np.linalg.solve(linear, (chip_corners - shift).T).T
-    margin = 2 + 2 / np.sqrt(np.linalg.det(linear))
-    limit = (image.shape[1], image.shape[0])
-    left, top = np.clip(np.floor(corners.min(axis=0) - margin), 0, limit)
-    right, bottom = np.clip(np.ceil(corners.max(axis=0) + margin), 0, limit)
-    return int(left), int(top), int(right), int(bottom)
+    back = cv2.invertAffineTransform(matrix)
+    x, y = (back @ ((0, size, size, 0), (0, 0, size, size), (1, 1, 1, 1))).tolist()
+    margin = 2 + 2 / scale
+    height, width = image.shape[:2]
+    left, right = (min(max(edge, 0), width) for edge in _reach(x, margin))
+    top, bottom = (min(max(edge, 0), height) for edge in _reach(y, margin))
+    return left, top, right, bottom
+
+
+def _reach(values: list[float], margin: float) -> tuple[int, int]:
+    """The whole numbers around the values and a margin."""
+    return math.floor(min(values) - margin), math.ceil(max(values) + margin)
 
 
 def _shrink(image: Image, step: int) -> Image:

@@ -22,8 +22,11 @@ pixels four, at 25 pixels fifteen (``scripts/evaluate scaled``).
 _DOUBLED_BELOW = 90.0
 """Pixels of the shorter side below which chips have more pixels than the face they are made of."""
 
-_SURROUNDINGS = 1.25
-"""Around a face, in its longer side: all that an aligner looks at however the face is turned."""
+_SURROUNDINGS = 1.0
+"""Around a face, in its longer side: all that an aligner looks at however the face is turned.
+
+Of 1195 faces one was looked at as far as 0.84 beyond its box, half of them no further than 0.4.
+"""
 
 
 class WholePicture:

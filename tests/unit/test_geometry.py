@@ -196,6 +196,16 @@ def test_warp_far_outside_is_black() -> None:
     assert not chip.any()
 
 
+@pytest.mark.parametrize("shift", [5.5, 900])
+def test_warp_fills_the_array_that_it_is_given(shift: float) -> None:
+    image, matrix = noise(20, 20), np.array([(1.0, 0, shift), (0, 1, 0)])
+    pictures = noise(40, 20).reshape(2, 20, 20, 3)
+    untouched = pictures[0].copy()
+    warp(image, matrix, 20, out=pictures[1])
+    assert np.array_equal(pictures[1], warp(image, matrix, 20))
+    assert np.array_equal(pictures[0], untouched)
+
+
 def test_warp_enlarges_about_the_corner_not_the_first_pixels_centre() -> None:
     # Twice as large, result column 8 covers 4..4.5 of the source, whose middle is 3.75 columns on.
     chip = warp(ramp(20, 20, step=8), np.array([(2.0, 0, 0), (0, 2, 0)]), 40)

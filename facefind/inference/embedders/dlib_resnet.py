@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
+import cv2
 import numpy as np
 
 from facefind.errors import InferenceError
@@ -87,9 +88,11 @@ class DlibAligner:
     def _matrices(self, faces: Sequence[Pictured]) -> list[Matrix]:
         """What carries each face's picture to its chip."""
         views = [_view(one.face) for one in faces]
-        seen = [warp(one.image, view, VIEW_SIZE) for one, view in zip(faces, views, strict=True)]
+        pictures = np.empty((len(views), VIEW_SIZE, VIEW_SIZE, 3), np.uint8)
+        for one, view, picture in zip(faces, views, pictures, strict=True):
+            warp(one.image, view, VIEW_SIZE, out=picture)
         boxes = np.tile(VIEW_BOX, (len(views), 1))
-        (found,) = self._landmarks.run({"chips": np.stack(seen), "boxes": boxes})
+        (found,) = self._landmarks.run({"chips": pictures, "boxes": boxes})
         return [
             _chained(_similarity(points, DLIB_TEMPLATE), view)
             for points, view in zip(found, views, strict=True)
@@ -138,7 +141,8 @@ class DlibResnetEmbedder:
             return Embeddings(_unit(both.mean(axis=1)), np.linalg.norm(chip - mirrored, axis=1))
 
     def _embed_raw(self, chips: Sequence[Image]) -> FloatArray:
-        blob = np.stack(chips).transpose(0, 3, 1, 2).astype(np.float32)
+        # One colour after the other takes a quarter of the time of all at once.
+        blob = np.array([cv2.split(np.ascontiguousarray(chip)) for chip in chips], np.float32)
         (embeddings,) = self._model.run({"chips": blob})
         return np.asarray(embeddings, np.float32)
 
