@@ -8,12 +8,11 @@ from pathlib import Path
 from facefind.flow import begun
 from facefind.inference import weights
 from facefind.inference.forest import Forest
-from facefind.inference.protocols import Model
 from facefind.inference.session import Session, loads_quietly
 from facefind.settings import Device
 
 
-def open_model(record: str, models_dir: Path, threads: int, device: Device) -> Model:
+def open_model(record: str, models_dir: Path, threads: int, device: Device) -> Session | Forest:
     """The network of a weight record, verified; it loads at its first run.
 
     Raises:
@@ -39,7 +38,7 @@ class Ahead:
         self._place = models_dir, threads, device
         self._opened = begun(self._open)
 
-    def open(self, record: str) -> Model:
+    def open(self, record: str) -> Session | Forest:
         """The model of a weight record; waits until the files are verified.
 
         Raises:
@@ -47,15 +46,14 @@ class Ahead:
         """
         return self._opened.result().get(record) or open_model(record, *self._place)
 
-    def _open(self) -> Mapping[str, Model]:
+    def _open(self) -> Mapping[str, Session | Forest]:
         names = [record.name for record in weights.chosen(self.pipeline)]
         opened = {name: open_model(name, *self._place) for name in names}
         begun(lambda: self._load(list(opened.values())))
         return opened
 
-    def _load(self, models: Sequence[Model]) -> None:
+    def _load(self, models: Sequence[Session | Forest]) -> None:
         """Loads networks; one that cannot be is met, and told of, by its first run."""
         *_, device = self._place
         for model in models if loads_quietly(device) else ():
-            if isinstance(model, Session):
-                model.load()
+            model.load()

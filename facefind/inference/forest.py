@@ -126,6 +126,14 @@ class Forest:
         ]
         return [np.concatenate([np.zeros((0, *cascade.start.shape), np.float32), *found])]
 
+    def load(self) -> None:
+        """Reads the file now rather than at the first run.
+
+        Raises:
+            WeightsError: As `run`.
+        """
+        self._ready()
+
     def _ready(self) -> Cascade:
         with self._lock:
             if self._cascade is None:

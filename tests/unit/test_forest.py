@@ -128,6 +128,15 @@ def test_whole_numbers_may_come_as_floats(path: Path) -> None:
     np.testing.assert_array_equal(whole, floats)
 
 
+def test_a_forest_that_was_loaded_before_needs_its_file_no_more(path: Path) -> None:
+    forest = Forest(path)
+    forest.load()
+    path.unlink()
+    chips, boxes = faces(1)
+    (found,) = forest.run({"chips": chips, "boxes": boxes})
+    assert len(found) == 1
+
+
 def test_no_faces_have_no_landmarks(path: Path) -> None:
     chips, boxes = faces(0)
     (found,) = Forest(path).run({"chips": chips, "boxes": boxes})
