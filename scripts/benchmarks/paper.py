@@ -65,8 +65,8 @@ def render(rows: list[dict[str, Any]]) -> str:
     lines = [
         [
             f"{row['photos']:,}",
-            *(f"{row['hours'][str(cores)]:,.1f}" for cores in CORES),
-            *(f"{row[what] / 1e9:,.1f}" for what in ("files", "database", "index")),
+            *(_rounded(row["hours"][str(cores)]) for cores in CORES),
+            *(_rounded(row[what] / 1e9) for what in ("files", "database", "index")),
             *([] if row["who"] is None else [f"{row['who']:.2f}"]),
         ]
         for row in rows
@@ -74,3 +74,9 @@ def render(rows: list[dict[str, Any]]) -> str:
     if all(row["who"] is not None for row in rows):
         head.append("one `who`, s")
     return table(head, lines)
+
+
+def _rounded(value: float) -> str:
+    """To two figures that tell: more would say more than is known."""
+    digits = 1 - math.floor(math.log10(value)) if value else 0
+    return f"{round(value, digits):,.{max(digits, 0)}f}"

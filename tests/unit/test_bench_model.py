@@ -141,6 +141,25 @@ def test_the_time_of_one_search_is_left_out_where_none_was_measured() -> None:
     assert {line.count("|") for line in paper.render(told).splitlines()} == {8}
 
 
+def test_one_search_is_that_of_the_largest_library_of_such_vectors() -> None:
+    def library(faces: int, dimension: int, p50: float) -> dict[str, Any]:
+        rows = {"ten photos, by the index": {"p50": p50}}
+        return {"faces": faces, "dimension": dimension, "rows": rows}
+
+    libraries = [library(10, 128, 1.0), library(1000, 128, 3.0), library(5000, 768, 9.0)]
+    figures = {"libraries": {str(nth): each for nth, each in enumerate(libraries)}}
+    assert model.search_of(figures) == (3.0, 1000)
+    assert model.search_of({}) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(4666.9, "4,700"), (46.67, "47"), (0.4667, "0.47"), (0.0288, "0.029"), (0.0, "0")],
+)
+def test_what_is_calculated_is_rounded(value: float, text: str) -> None:
+    assert paper._rounded(value) == text
+
+
 def test_the_page_says_what_is_calculated() -> None:
     one = costs.each(work(np.random.default_rng(2), 12.0, 5.0))
     rows = dict.fromkeys(("ms_photo", "ms_face", "bytes_photo", "bytes_face", "bytes_index"), 1.0)
