@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from facefind.machine import usable_memory
 from facefind.store.account import Account
 from facefind.store.sockets import PORT
 
@@ -18,9 +19,6 @@ SETTINGS: Mapping[str, str] = {
     "unix_socket_permissions": "0700",
     # A desktop's load: a few commands at a time.
     "max_connections": "50",
-    # Taken only as far as the data fill it. A million faces have an index of 550 MB, and a search
-    # goes all over it.
-    "shared_buffers": "512MB",
     "huge_pages": "off",
     "work_mem": "32MB",
     # Containers often have a /dev/shm of 64 MB, too small for a parallel index build.
@@ -40,6 +38,13 @@ SETTINGS: Mapping[str, str] = {
 }
 
 
+LARGEST_BUFFERS, SMALLEST_BUFFERS = 1024, 128
+"""Megabytes. A million faces have an index of 550 MB, and a search goes all over it."""
+
+BUFFERS_OF_MEMORY = 8
+"""Buffers are this part of the memory at most; they are taken only as far as data fill them."""
+
+
 def made_by(data: Path) -> int | None:
     """The major version of PostgreSQL that made a data folder; None where that is not known.
 
@@ -51,13 +56,23 @@ def made_by(data: Path) -> int | None:
         return None
 
 
+def buffers(memory: int | None) -> int:
+    """Megabytes of ``shared_buffers`` for so many bytes of memory, or where that is not known."""
+    share = SMALLEST_BUFFERS if memory is None else memory // BUFFERS_OF_MEMORY // 2**20
+    return min(max(share, SMALLEST_BUFFERS), LARGEST_BUFFERS)
+
+
 def write_configuration(data: Path, sockets: Path, account: Account) -> None:
     """Writes postgresql.conf and pg_hba.conf into the data folder.
 
     Raises:
         OSError: They cannot be written.
     """
-    settings = {**SETTINGS, "unix_socket_directories": str(sockets)}
+    settings = {
+        **SETTINGS,
+        "shared_buffers": f"{buffers(usable_memory())}MB",
+        "unix_socket_directories": str(sockets),
+    }
     if (made_by(data) or 0) >= 18:
         # The default keeps three processes to read ahead; they would double the time to start.
         settings["io_method"] = "sync"

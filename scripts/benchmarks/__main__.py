@@ -37,7 +37,7 @@ COMMANDS = (
 )
 """Modules of this package in the order of ``docs/performance.md``; a docstring is the help."""
 
-QUICK = ("detect", "embed", "ingest")
+QUICK = ("detect", "embed", "ingest", "search")
 """What ``all --quick`` measures."""
 
 UNHELD = ("memory", "group_stored")

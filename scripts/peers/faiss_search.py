@@ -1,6 +1,7 @@
 """The peer for search: faiss in memory, by comparing all and by HNSW, one question at a time.
 
 ``faiss_search.py FOLDER``: vectors.npy (N, D) and probes.npy (Q, D) in it; prints a line of JSON.
+The graph is left there, too, and taken by the next run.
 """
 
 from __future__ import annotations
@@ -30,11 +31,7 @@ def main(folder: Path) -> None:
     flat = faiss.IndexFlatL2(vectors.shape[1])
     flat.add(vectors)
     truth, exact = asked(flat, probes)
-    graph = faiss.IndexHNSWFlat(vectors.shape[1], LINKS)
-    graph.hnsw.efConstruction = CONSTRUCTION
-    started = time.perf_counter()
-    graph.add(vectors)
-    built = time.perf_counter() - started
+    graph, built = linked(vectors, folder / "hnsw.faiss", folder / "hnsw.json")
     for view in (40, 64, 100, 160, 250, 400):
         graph.hnsw.efSearch = view
         found, answered = asked(graph, probes)
@@ -43,6 +40,19 @@ def main(folder: Path) -> None:
             break
     hnsw = {**answered, "recall": share, "ef_search": view, "build_seconds": built}
     print(json.dumps({"flat": {**exact, "recall": 1.0}, "hnsw": hnsw}))
+
+
+def linked(vectors: Any, file: Path, spent: Path) -> tuple[Any, float]:
+    """The graph, and the seconds that building it took."""
+    if not spent.exists():
+        graph = faiss.IndexHNSWFlat(vectors.shape[1], LINKS)
+        graph.hnsw.efConstruction = CONSTRUCTION
+        started = time.perf_counter()
+        graph.add(vectors)
+        seconds = time.perf_counter() - started
+        faiss.write_index(graph, str(file))
+        spent.write_text(json.dumps({"seconds": seconds}), "utf-8")
+    return faiss.read_index(str(file)), float(json.loads(spent.read_text("utf-8"))["seconds"])
 
 
 def asked(index: Any, probes: Any) -> tuple[Any, dict[str, float]]:
