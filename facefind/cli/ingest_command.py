@@ -70,6 +70,7 @@ def command(
     """
     from facefind.binding import bind_event
     from facefind.ingest import default_event_name, find_photos
+    from facefind.memory import give_back_freed_memory
 
     pipeline = pipeline_asked_for(pipeline, fast)
     clock = Clock(profile)
@@ -85,6 +86,9 @@ def command(
                 store, name, load, pipeline, dict(assignments), thorough=thorough
             )
         report = _ingest(app, clock, found, bound, store, finder, retry_failed)
+        # Grouping may need as much memory as the networks and the last photos hold.
+        del finder
+        give_back_freed_memory()
         people = None
         try:
             if not no_group and not report.interrupted:

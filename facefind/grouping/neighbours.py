@@ -25,9 +25,9 @@ TILE = 1024, 2048
 CHUNK = 16384
 """Pairs whose embeddings are held at one time."""
 
-MOST_PAIRS = 12_000_000
-"""Pairs that are collected before those that are not among the nearest of either face are left
-out: 144 MB."""
+MOST_PAIRS = 4_000_000
+"""Pairs that are collected before those that are not among the nearest of either face are left out:
+48 MB. More where that leaves more than half of so many."""
 
 ENERGY = 0.97
 """Of the vectors' squared length, that half of the dimensions must hold to rule out pairs."""
@@ -78,7 +78,7 @@ def near_pairs(
         tiles = _all_tiles(vectors)
     else:
         tiles = _cell_tiles(vectors)
-    collected = _Collected(nearest)
+    collected = _Collected(nearest, max(MOST_PAIRS, 2 * nearest * len(vectors)))
     short = shortened(vectors) if new is None else vectors
     for rows, columns in tiles:
         collected.add(_within(vectors, short, rows, columns, 1 - reach**2 / 2))
@@ -183,18 +183,19 @@ def _numbers(some: Some, places: NDArray[np.intp]) -> Rows:
 class _Collected:
     """Pairs, the distant ones of which are left out where they become too many."""
 
-    def __init__(self, nearest: int) -> None:
+    def __init__(self, nearest: int, most: int) -> None:
         self._nearest = nearest
+        self._most = most
         self._parts: list[Pairs] = []
         self._held = 0
 
     def add(self, pairs: Pairs) -> None:
         self._parts.append(pairs)
         self._held += len(pairs.a)
-        if self._held > MOST_PAIRS:
+        if self._held > self._most:
             self._parts = [self._cut(_each_once(self._joined()))]
             # What cannot be cut is no reason to try again for every tile.
-            self._held = min(len(self._parts[0].a), MOST_PAIRS // 2)
+            self._held = min(len(self._parts[0].a), self._most // 2)
 
     def pairs(self) -> Pairs:
         return _each_once(self._joined())

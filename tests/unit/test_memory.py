@@ -7,17 +7,20 @@ from typing import Any
 
 import pytest
 
-from facefind.memory import keep_freed_memory
+from facefind.memory import give_back_freed_memory, keep_freed_memory
 
 TAKEN_AND_FREED = """
 import resource, sys
-from facefind.memory import keep_freed_memory
+from facefind.memory import give_back_freed_memory, keep_freed_memory
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
-if sys.argv[1] == "kept":
+if sys.argv[1] != "given back":
     keep_freed_memory()
+if sys.argv[1] == "kept no more":
+    bytearray(20_000_000)
+    give_back_freed_memory()
 bytearray(20_000_000)
 before = faults()
 for _ in range(20):
@@ -37,6 +40,11 @@ def test_freed_memory_is_kept() -> None:
     assert faults("given back") > 10 * max(faults("kept"), 100)
 
 
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="no glibc")
+def test_kept_memory_is_given_back_again() -> None:
+    assert faults("kept no more") > 10 * max(faults("kept"), 100)
+
+
 def test_another_c_library_is_let_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
@@ -46,4 +54,6 @@ def test_another_c_library_is_let_alone(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr("ctypes.CDLL", fake)
     keep_freed_memory()
-    assert asked == [None] * sys.platform.startswith("linux")
+    give_back_freed_memory()
+    # For mallopt twice, and for malloc_trim.
+    assert asked == 3 * [None] * sys.platform.startswith("linux")
