@@ -232,6 +232,7 @@ class Flow(Generic[A, B, C]):
         limit = max(workers.count, 2)
         self._second: Ordered[Sequence[C]] = Ordered(workers, limit, self._finished, 1)
         self._gathered: list[B] = []
+        self._last_part = 0
         self._since = 0.0
 
     def __iter__(self) -> Iterator[Sequence[C]]:
@@ -286,23 +287,25 @@ class Flow(Generic[A, B, C]):
         """Gives what is gathered to the second step as soon as it is enough or has waited enough.
 
         In the end, when a thread would be without work while another has all that is left, it is
-        given in parts.
+        given in parts of one size, one for each thread.
         """
         while self._gathered and self._second.has_room:
-            if sharing := self._sharing():
-                self._give(math.ceil(len(self._gathered) / sharing))
+            if part := self._part():
+                self._give(part)
             elif self._is_enough() or not self._patience():
                 self._give(len(self._gathered))
             else:
                 return
 
-    def _sharing(self) -> int:
-        """Threads that what is gathered is for, in the end; before, none."""
+    def _part(self) -> int:
+        """How many of what is gathered are one thread's, in the end; before, none."""
         if not self._is_over:
             return 0
         if not self._first:
-            return self._threads
-        return max(self._threads - self._first.under_way - self._second.under_way, 0)
+            self._last_part = self._last_part or math.ceil(len(self._gathered) / self._threads)
+            return self._last_part
+        idle = self._threads - self._first.under_way - self._second.under_way
+        return math.ceil(len(self._gathered) / idle) if idle > 0 else 0
 
     def _give(self, count: int) -> None:
         given, self._gathered = self._gathered[:count], self._gathered[count:]

@@ -176,7 +176,8 @@ def warp(image: Image, matrix: Matrix, size: int, out: Image | None = None) -> I
     skip pixels. Only the region needed is touched, so a large picture costs no more.
 
     Args:
-        out: (size, size, 3), where the result goes instead of into an array of its own.
+        matrix: Turns, scales and moves, but does not mirror.
+        out: (size, size, 3) uint8, contiguous: the result goes there instead of into a new array.
     """
     result = np.empty((size, size, 3), np.uint8) if out is None else out
     (a, b, _), (c, d, _) = matrix.tolist()

@@ -112,9 +112,14 @@ def _home(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Path:
     if given:
         try:
             home = Path(given).expanduser().absolute()
+            is_file = home.exists() and not home.is_dir()
         except RuntimeError as error:
             raise UsageError(f"{called} must be a folder, and {given} is nobody's.") from error
-        if home.exists() and not home.is_dir():
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                f"{called} must be a folder, and {given!r} is none: {error}."
+            ) from error
+        if is_file:
             raise UsageError(f"{called} must be a folder, and {given} is none.")
         return home
     import platformdirs

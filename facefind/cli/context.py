@@ -212,15 +212,22 @@ _GLOBAL_PARAMS = click.command()(global_options(lambda: None)).params
 """The same options as objects, to stand after a command's own in its help."""
 
 
+_MADE_BEFORE_GARBAGE = 100_000
+"""Objects more than before from which on Python looks for garbage; by itself at some hundreds."""
+
+_SHORT_WAIT = "4"
+"""OpenBLAS's least: the power of two of processor cycles that an idle thread goes on waiting."""
+
+
 def be_brief() -> None:
     """Sets the process up for a command that is over in a moment; to be called before numpy loads.
 
-    All that such a command makes are modules, among which there is no garbage to look for. And
-    OpenBLAS's threads would keep a core busy with waiting when they are made, a tenth of a second
-    in which other threads load what is needed.
+    Nearly all that such a command makes are modules, among which there is no garbage to look for.
+    And OpenBLAS's threads would keep a core busy with waiting when they are made, a tenth of a
+    second in which other threads load what is needed.
     """
-    gc.set_threshold(100_000)
-    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+    gc.set_threshold(_MADE_BEFORE_GARBAGE)
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", _SHORT_WAIT)
 
 
 @contextmanager

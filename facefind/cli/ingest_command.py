@@ -136,10 +136,17 @@ def _refuse_nothing(found: Walked, event: Event | None, paths: Sequence[Path]) -
     """A new event without even a file that cannot be read is a mistake."""
     from facefind.errors import UsageError
 
-    nothing = not found.photos and all(one.path.is_dir() for one in found.unlisted)
+    nothing = not found.photos and all(_is_folder(one.path) for one in found.unlisted)
     if event is None and nothing:
         _print_failures(found.unlisted)
         raise UsageError(f"There are no pictures in {', '.join(shown(path) for path in paths)}.")
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # It may not even be looked at, which is all the same a reason to name.
+        return False
 
 
 def _group(app: App, store: Repository, event: Event) -> int | None:

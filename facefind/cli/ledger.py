@@ -99,7 +99,7 @@ class Clock:
 
 
 def print_ledger(ledger: Ledger) -> None:
-    """Prints it on stderr: as a table, unless there was nothing to do."""
+    """Prints it on stderr: as a table, unless no photo was read."""
     click.echo(_of_nothing(ledger) if ledger.is_of_nothing else _table(ledger), err=True)
 
 
@@ -108,7 +108,7 @@ def _of_nothing(ledger: Ledger) -> str:
     took = {stage: f"{ledger.spent.get(stage, Spent()).seconds:.1f}" for stage in STAGES}
     parts = [f"{stage} {seconds}" for stage, seconds in took.items() if float(seconds)]
     shares = f" ({', '.join(parts)})" if parts else ""
-    return f"{ledger.wall:.1f} s in all: nothing to do{shares}"
+    return f"{ledger.wall:.1f} s in all: no photo was read{shares}"
 
 
 def _table(ledger: Ledger) -> str:

@@ -81,9 +81,9 @@ def run(argv: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A name that the terminal's encoding lacks is no reason to fail.
             stream.reconfigure(errors="backslashreplace")
-    # Leaving through the ordinary way stops the database, if this process is its last user.
     # Python looks for garbage once more at its end, among all modules, longer than for all else.
     atexit.register(gc.freeze)
+    # Leaving through the ordinary way stops the database, if this process is its last user.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         code = _run(argv)

@@ -252,6 +252,7 @@ def _find_portraits(
 ) -> Found:
     known = store.events()
     pipelines = {event.pipeline for event in known if wanted.event in (None, event.name)}
+    # Threads first, then imports: they read models while Python is busy with the latter.
     if len(pipelines) == 1:
         app.open_ahead(*pipelines)
 

@@ -26,8 +26,8 @@ CHUNK = 16384
 """Pairs whose embeddings are held at one time."""
 
 MOST_PAIRS = 4_000_000
-"""Pairs that are collected before those that are not among the nearest of either face are left out:
-48 MB. More where that leaves more than half of so many."""
+"""Pairs, 48 MB of them, that are collected at least before those that are not among the nearest of
+either face are left out."""
 
 ENERGY = 0.97
 """Of the vectors' squared length, that half of the dimensions must hold to rule out pairs."""
@@ -63,8 +63,8 @@ def near_pairs(
 ) -> Pairs:
     """The pairs of unit vectors that are less than `reach` apart.
 
-    Where there are more than `MOST_PAIRS`, only those that are among the `nearest` of one of their
-    faces are kept.
+    Where there are more than `MOST_PAIRS`, and more than twice `nearest` for each vector, only
+    those that are among the `nearest` of one of their faces are kept.
 
     Args:
         vectors: (N, D) of unit length.

@@ -29,7 +29,7 @@ class Ahead:
     imports, which do.
 
     Args:
-        pipeline: Its name. Of one that nobody knows nothing is opened.
+        pipeline: Its name. Of one that nobody knows there is nothing to open.
         models_dir, threads, device: As `facefind.inference.pipeline.load_pipeline` takes them.
     """
 
@@ -53,7 +53,7 @@ class Ahead:
         return opened
 
     def _load(self, models: Sequence[Session | Forest]) -> None:
-        """Loads networks; one that cannot be is met, and told of, by its first run."""
+        """Loads networks; from the first that cannot be, they are left to their first runs."""
         *_, device = self._place
         for model in models if loads_quietly(device) else ():
             model.load()

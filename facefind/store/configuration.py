@@ -42,7 +42,7 @@ LARGEST_BUFFERS, SMALLEST_BUFFERS = 1024, 128
 """Megabytes. A million faces have an index of 550 MB, and a search goes all over it."""
 
 BUFFERS_OF_MEMORY = 8
-"""Buffers are this part of the memory at most; they are taken only as far as data fill them."""
+"""Buffers are this part of the memory, within the two above, as far as data fill them."""
 
 
 def made_by(data: Path) -> int | None:

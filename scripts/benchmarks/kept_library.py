@@ -82,7 +82,8 @@ def opened(size: Size, kept: Path | None) -> Iterator[Library]:
         folder = (kept or Path(scratch)) / str(size)
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / _BUILT).exists():
-            shutil.rmtree(folder / "home", ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
             vectors = drawn.draw_vectors(*size)
             np.save(folder / "vectors.npy", vectors)
             np.save(folder / "probes.npy", drawn.draw_probes(vectors, PROBES))

@@ -287,14 +287,16 @@ def _stored_by_turns(library: Library) -> dict[str, Figures]:
             key: store.ensure_event(name, pipeline, "drawn", dimension, {})
             for key, store in stores.items()
         }
-        for first in range(0, STORED, TURN):
-            for key, store in stores.items():
-                for number in range(first, first + TURN):
-                    photo = _photo(name, number, library.probes)
-                    before = busy[key]() + 1e3 * time.process_time()
-                    store.record(events[key], [photo])
-                    taken[key].append(busy[key]() + 1e3 * time.process_time() - before)
-        stores["full"].forget_event(name)
+        try:
+            for first in range(0, STORED, TURN):
+                for key, store in stores.items():
+                    for number in range(first, first + TURN):
+                        photo = _photo(name, number, library.probes)
+                        before = busy[key]() + 1e3 * time.process_time()
+                        store.record(events[key], [photo])
+                        taken[key].append(busy[key]() + 1e3 * time.process_time() - before)
+        finally:
+            stores["full"].forget_event(name)
     return {key: {"cpu": statistics.median(each[WARM_UP:])} for key, each in taken.items()}
 
 

@@ -58,7 +58,9 @@ def test_a_profile_of_nothing_to_do_says_so(photos: Path, cli: Callable[..., Res
     cli("ingest", photos)
     told = cli("ingest", photos, "--profile")
     assert "(0 new, 5 known, 1 failed; " in told.out
-    assert re.findall(r"(?m)^[\d.]+ s in all: (nothing to do)", told.err) == ["nothing to do"]
+    assert re.findall(r"(?m)^[\d.]+ s in all: (no photo was read)", told.err) == [
+        "no photo was read"
+    ]
     assert "ms/photo" not in told.err
 
 

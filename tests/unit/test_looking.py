@@ -427,7 +427,7 @@ def test_a_ledger_of_nothing_has_no_averages_and_no_zeros(
     row = ledger.as_json()["stages"]["detect"]
     assert (row["ms_per_photo"], row["ms_per_face"]) == (None, None)
     print_ledger(ledger)
-    assert capsys.readouterr().err == "1.0 s in all: nothing to do (start 0.5, group 0.2)\n"
+    assert capsys.readouterr().err == "1.0 s in all: no photo was read (start 0.5, group 0.2)\n"
 
 
 # Progress

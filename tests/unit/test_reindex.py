@@ -339,7 +339,7 @@ def test_a_profile_is_of_all_events_together(
     assert " s in all with 2 at once: 3 photos, 6 faces; " in told[0]
     assert [line.split()[0] for line in told[2:5]] == ["start", "read", "decode"]
     again = cli("--pipeline", WIDE, "--profile")
-    assert " s in all: nothing to do" in again.err
+    assert " s in all: no photo was read" in again.err
     assert len(again.err.splitlines()) == 1
     values = json.loads(cli("--pipeline", NARROW, "--profile", "--json").out)
     assert (values["profile"]["photos"], values["profile"]["faces"]) == (3, 6)

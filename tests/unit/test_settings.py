@@ -70,6 +70,11 @@ def test_a_wrong_line_of_the_config_file_is_named_with_the_file(tmp_path: Path, 
     assert str(refused.value).startswith(f"{start}, not ")
 
 
+def test_a_home_that_cannot_be() -> None:
+    with pytest.raises(UsageError, match=r"^--home must be a folder, and .* is none: "):
+        load_settings({"home": 300 * "h"}, {})
+
+
 def test_a_home_that_is_a_file(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
