@@ -116,7 +116,10 @@ def _print(app: App, reports: Sequence[ReindexReport], ledger: Ledger | None) ->
     if app.json:
         profile = {"profile": ledger.as_json()} if ledger else {}
         print_json({"events": [_as_json(report) for report in reports], **profile})
-    elif ledger:
+        return
+    if not app.quiet and any(report.outcome == "done" for report in reports):
+        click.echo("Next: facefind people group, for people by the new faces")
+    if ledger:
         print_ledger(ledger)
 
 

@@ -309,6 +309,7 @@ def test_the_command_moves_and_says_what_it_did(cli: Callable[..., Result]) -> N
     done = cli("--pipeline", WIDE)
     assert done.code == 0
     assert f'Event "party" has the faces of pipeline {WIDE} now: 3 photos with 6 faces' in done.out
+    assert done.out.splitlines()[-1].startswith("Next: facefind people group")
     again = cli("--pipeline", WIDE)
     assert (again.code, again.out) == (
         0,
