@@ -154,7 +154,10 @@ def bar(**what: Any) -> Any:
     """
     from tqdm import tqdm
 
-    size = os.get_terminal_size(sys.stderr.fileno())
+    try:
+        size = os.get_terminal_size(sys.stderr.fileno())
+    except OSError:  # A stand-in for a terminal.
+        size = os.terminal_size(SCREEN)
     # Some say that they have no columns and rows, and tqdm would draw nothing there.
     ncols, nrows = size if all(size) else SCREEN
     return tqdm(file=sys.stderr, ncols=ncols, nrows=nrows, **what)

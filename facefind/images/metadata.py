@@ -145,7 +145,9 @@ def _open(name: str, data: bytes) -> Image.Image:
 
         heif: Image.Image = HeifImageFile(BytesIO(data))  # type: ignore[no-untyped-call,unused-ignore]
         return heif
-    # The plugins are registered: this package's `decode` imports them.
+    if name not in Image.OPEN:
+        # Decoding loads plugins one by one.
+        Image.init()
     return Image.OPEN[name][0](BytesIO(data), "")
 
 

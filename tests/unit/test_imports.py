@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+from io import BytesIO
 
 import pytest
+from PIL import Image
 
 HEAVY = {
     "PIL",
@@ -139,3 +141,15 @@ def test_the_registry_of_pipelines_loads_no_runtime() -> None:
     _, heavy = loaded("import facefind.inference.pipeline")
     assert "cv2" in heavy
     assert not heavy & {"onnx", "onnxruntime", "psycopg2"}
+
+
+def test_metadata_are_read_where_nothing_was_decoded_before() -> None:
+    code = (
+        "import io, sys; from PIL import Image; from facefind.images.metadata import read_metadata; "
+        "print(read_metadata(sys.stdin.buffer.read()).size)"
+    )
+    file = BytesIO()
+    Image.new("RGB", (12, 8)).save(file, "JPEG")
+    child = [sys.executable, "-c", code]
+    done = subprocess.run(child, input=file.getvalue(), check=True, capture_output=True)
+    assert done.stdout == b"(12, 8)\n"
