@@ -145,7 +145,7 @@ def test_the_registry_of_pipelines_loads_no_runtime() -> None:
 
 def test_metadata_are_read_where_nothing_was_decoded_before() -> None:
     code = (
-        "import io, sys; from PIL import Image; from facefind.images.metadata import read_metadata; "
+        "import sys; from facefind.images.metadata import read_metadata; "
         "print(read_metadata(sys.stdin.buffer.read()).size)"
     )
     file = BytesIO()
