@@ -24,9 +24,10 @@ def network(test_data: Path) -> Path:
     return path
 
 
-def test_every_photos_faces_are_opencvs(network: Path, test_data: Path) -> None:
+def test_photos_faces_are_opencvs(network: Path, test_data: Path) -> None:
     session, theirs = Session(network), opencv_parity.opencv_detector(network)
-    files = opencv_parity.photos(test_data)
+    # All of them are compared by scripts/opencv-parity.
+    files = opencv_parity.photos(test_data)[::4]
     faces, differences = 0, []
     for path in files:
         image = decode(read_file(path).data).pixels
@@ -35,8 +36,8 @@ def test_every_photos_faces_are_opencvs(network: Path, test_data: Path) -> None:
         faces += len(rows)
         found = opencv_parity.our_detections(session, picture)
         differences.append(opencv_parity.compare(found, rows))
-    assert len(files) > 300
-    assert faces > 900
+    assert len(files) > 80
+    assert faces > 200
     boxes, landmarks, scores = np.max(differences, axis=0)
     assert boxes <= 0.01
     assert landmarks <= 0.01
