@@ -17,6 +17,8 @@ import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
+from facefind.store import nearest
+from facefind.store.queries import queries
 from facefind.store.records import FailedFile, FoundCopy, FoundPhoto
 from facefind.store.repository import Repository
 from facefind.types import Box, Detection, Event, Face, FileStamp, FloatArray, PhotoInfo
@@ -27,6 +29,23 @@ STAMP = FileStamp(1000, 1_700_000_000_000_000_000)
 JPEG = PhotoInfo("JPEG", 400, 300)
 
 _numbers = itertools.count(1)
+
+
+def search_statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the search statements that are used from now on."""
+    used: list[str] = []
+
+    class Noting(dict[str, str]):
+        def __getitem__(self, name: str) -> str:
+            used.append(name)
+            return super().__getitem__(name)
+
+    noting = Noting(queries("search"))
+    monkeypatch.setattr(
+        nearest, "queries", lambda file: noting if file == "search" else queries(file)
+    )
+    return used
+
 
 _HOLD = """
 import sys

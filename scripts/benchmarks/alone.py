@@ -7,7 +7,6 @@ hashes, no database, no order kept. What ingest reaches of this is its share.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,14 +18,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from facefind.images import OpenedPhoto
-from facefind.inference import weights
-from facefind.inference.forest import Forest
+from facefind.inference import ahead
 from facefind.inference.options import resolve
 from facefind.inference.pipeline import PIPELINES, CheckedDetector, Pipeline, resolve_settings
 from facefind.inference.protocols import Model, Parts, Seen
-from facefind.inference.session import Session
 from facefind.looking import BATCH, PHOTOS_TOGETHER, set_up_for_many
-from facefind.settings import load_settings
+from scripts.evaluation.models import models_dir
 
 
 @dataclass(slots=True)
@@ -56,15 +53,9 @@ class Counted:
         return answer
 
 
-def models_dir() -> Path:
-    """Where downloaded weights lie."""
-    return load_settings({}, os.environ).models_dir
-
-
 def open_model(record: str) -> Model:
     """A network with one thread."""
-    path = weights.locate(record, models_dir())
-    return Forest(path) if path.suffix == ".npz" else Session(path, 1)
+    return ahead.open_model(record, models_dir(), 1, "auto")
 
 
 def pipeline(name: str = "dlib") -> tuple[Pipeline, dict[str, Shown]]:

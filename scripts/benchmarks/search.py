@@ -33,6 +33,7 @@ from facefind.store.repository import Repository
 from facefind.types import Box, Detection, Event, Face, FileStamp, FloatArray, PhotoInfo
 from scripts.benchmarks import drawn_library as drawn
 from scripts.benchmarks import figures as arithmetic
+from scripts.benchmarks import watching
 from scripts.benchmarks.kept_library import Library, Size, database, opened
 from scripts.benchmarks.peers import environment
 from scripts.benchmarks.running import REPO
@@ -270,8 +271,7 @@ def _timed(
 
 def _busy(connection: Any) -> Callable[[], float]:
     """Milliseconds of CPU that the connection's process has taken; 0 where that is not told."""
-    status = Path(f"/proc/{connection.info.backend_pid}/schedstat")
-    return lambda: int(status.read_text().split()[0]) / 1e6 if status.exists() else 0.0
+    return lambda: 1e3 * watching.cpu_of(connection.info.backend_pid)
 
 
 def _stored_by_turns(library: Library) -> dict[str, Figures]:

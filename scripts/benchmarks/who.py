@@ -24,9 +24,9 @@ from facefind.store.embedded import embedded_server
 from facefind.store.opening import open_store
 from scripts.benchmarks import figures as arithmetic
 from scripts.benchmarks import peers, watching
-from scripts.benchmarks.alone import models_dir
 from scripts.benchmarks.figures import shown, spread, table
 from scripts.benchmarks.running import REPO
+from scripts.evaluation.models import models_dir
 from scripts.pip_photos import pip_photos
 
 TITLE = "Who"

@@ -7,12 +7,10 @@ their own; see running.py.
 
 from __future__ import annotations
 
-import hashlib
 import statistics
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -25,11 +23,12 @@ from facefind.inference.pipeline import Pipeline
 from facefind.inference.protocols import PhotoPixels, Seen
 from facefind.looking import BATCH, Eyes, Look, Pace, look_at_all, set_up_for_many
 from facefind.stages import Stages, StageTimer, untimed
-from facefind.store.records import FoundPhoto
-from facefind.types import Face, FileStamp, Image, PhotoInfo
+from facefind.store.repository import Repository
+from facefind.types import Face, Image
 from scripts.benchmarks import watching
 from scripts.benchmarks.alone import pipeline
-from scripts.benchmarks.stored import _face
+from scripts.benchmarks.kept_library import database
+from scripts.benchmarks.stored import drawn_photo
 
 DETECTOR = "centerface"
 """The network whose pixels are counted."""
@@ -153,30 +152,19 @@ class _NotedPixels:
 def rows(faces: int) -> dict[str, Any]:
     """CPU milliseconds to store a photo with so many faces, of this process and the database's, and
     the bytes of the faces' search index."""
-    from facefind.store.db import connect, register_vectors
-    from facefind.store.embedded import embedded_server
-    from facefind.store.migrate import migrate
-    from facefind.store.repository import Repository
-
     random = np.random.default_rng(0)
-    with (
-        tempfile.TemporaryDirectory(prefix="facefind-") as home,
-        embedded_server(Path(home)) as url,
-        closing(connect(url)) as connection,
-    ):
-        migrate(connection)
-        register_vectors(connection)
-        store = Repository(connection)
+    with tempfile.TemporaryDirectory(prefix="facefind-") as home, database(Path(home)) as new:
+        store = Repository(new)
         event = store.ensure_event("bench", "dlib", "bench", 128, {})
-        before = _index_bytes(connection)
+        before = _index_bytes(new)
         spent = []
         for first in range(0, ROWS * BATCH, BATCH):
-            batch = [_photo(number, faces, random) for number in range(first, first + BATCH)]
-            start = time.process_time() + watching.cpu_of(connection.info.backend_pid)
+            batch = [drawn_photo(number, faces, random) for number in range(first, first + BATCH)]
+            start = time.process_time() + watching.cpu_of(new.info.backend_pid)
             store.record(event, batch)
-            end = time.process_time() + watching.cpu_of(connection.info.backend_pid)
+            end = time.process_time() + watching.cpu_of(new.info.backend_pid)
             spent.append(1000 * (end - start) / BATCH)
-        size = _index_bytes(connection) - before
+        size = _index_bytes(new) - before
     return {
         "seconds": 0.0,
         "cpu": statistics.median(spent[WARM_UP:]),
@@ -194,11 +182,3 @@ def _index_bytes(connection: Any) -> int:
         )
         (size,) = cursor.fetchone()
     return int(size)
-
-
-def _photo(number: int, faces: int, random: np.random.Generator) -> FoundPhoto:
-    path = f"/photos/of/an/event/IMG_{number:06}.jpg".encode()
-    digest = hashlib.sha256(path).hexdigest()
-    info = PhotoInfo("JPEG", 4000, 3000, camera="facefind bench")
-    found = [_face(nth, random) for nth in range(faces)]
-    return FoundPhoto(path, FileStamp(3_400_000, number), digest, info, found)

@@ -13,11 +13,19 @@ from facefind.store import nearest
 from facefind.store.configuration import LARGEST_BUFFERS, SMALLEST_BUFFERS, buffers
 from facefind.store.db import connect, register_vectors
 from facefind.store.migrate import migrate, migrations
-from facefind.store.queries import queries
 from facefind.store.repository import Repository
 from facefind.types import Event, FloatArray
 from scripts.benchmarks.drawn_library import draw_probes, draw_vectors, fill
-from tests.stored import connected, database, execute, new_event, put, rows, vector
+from tests.stored import (
+    connected,
+    database,
+    execute,
+    new_event,
+    put,
+    rows,
+    search_statements,
+    vector,
+)
 
 FACES = 3000
 PROBES = 40
@@ -60,20 +68,6 @@ def library(server: str, drawn: str) -> Iterator[Any]:
         connection.close()
 
 
-def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the search statements that are used from now on."""
-    used: list[str] = []
-
-    class Noting(dict[str, str]):
-        def __getitem__(self, name: str) -> str:
-            used.append(name)
-            return super().__getitem__(name)
-
-    noting = Noting(queries("search"))
-    monkeypatch.setattr(nearest, "queries", lambda _: noting)
-    return used
-
-
 def probes_of(vectors: FloatArray) -> FloatArray:
     return draw_probes(vectors, PROBES)
 
@@ -97,7 +91,7 @@ def test_the_index_answers_above_the_measured_size(
 ) -> None:
     store = Repository(library)
     events = store.events()
-    used = statements(monkeypatch)
+    used = search_statements(monkeypatch)
     truth = store.search(vectors[0], events, limit=10)
     assert used == ["count_scope", "compare_all", "located"]
     used.clear()
@@ -123,7 +117,7 @@ def test_the_index_keeps_to_the_events_asked_for(
     store = Repository(library, exact_up_to=0)
     tenth = [event for event in store.events() if event.name == "tenth"]
     assert recall(library, vectors, tenth) >= 0.99
-    used = statements(monkeypatch)
+    used = search_statements(monkeypatch)
     matches = store.search(vectors[0], tenth, limit=10)
     assert "open_nearest" in used
     assert "compare_all" not in used

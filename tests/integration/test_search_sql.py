@@ -32,6 +32,7 @@ from tests.stored import (
     record_failure,
     record_photo,
     rows,
+    search_statements,
     vector,
 )
 
@@ -364,22 +365,6 @@ def plan(connection: Any, statement: str, question: nearest.Question) -> str:
         return "\n".join(line for (line,) in cursor.fetchall())
 
 
-def executed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the search statements that are used from now on."""
-    used: list[str] = []
-
-    class Noting(dict[str, str]):
-        def __getitem__(self, name: str) -> str:
-            used.append(name)
-            return super().__getitem__(name)
-
-    noting = Noting(queries("search"))
-    monkeypatch.setattr(
-        nearest, "queries", lambda file: noting if file == "search" else queries(file)
-    )
-    return used
-
-
 def test_plans(crowded: Any, crowd: Event, people: FloatArray) -> None:
     question = nearest.Question(people[0], [crowd.id], "dlib", None, 5, None, None, 0)
     assert "faces_hnsw_dlib" in plan(crowded, "open_nearest", question)
@@ -408,7 +393,7 @@ def test_the_index_finds_what_comparing_all_finds(
 ) -> None:
     exact = Repository(crowded, exact_up_to=PHOTOS)
     index = Repository(crowded, exact_up_to=PHOTOS - 1)
-    used = executed(monkeypatch)
+    used = search_statements(monkeypatch)
     for options, expected in (
         ({"max_distance": 0.6}, 100),
         ({"limit": 7}, 7),
@@ -441,7 +426,7 @@ def test_the_index_is_asked_for_more_until_the_last_is_too_far(
 ) -> None:
     monkeypatch.setattr(nearest, "FIRST_CANDIDATES", 20)
     index = Repository(crowded, exact_up_to=0)
-    used = executed(monkeypatch)
+    used = search_statements(monkeypatch)
     found = index.search(people[0], [crowd], max_distance=0.6)
     assert set(used) == BY_INDEX
     assert used.count("fetch_nearest") == 3
