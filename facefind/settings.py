@@ -27,6 +27,9 @@ DEVICES: tuple[Device, ...] = get_args(Device)
 MEMORY_OF_A_PHOTO = 500_000_000
 """Bytes that looking at one more photo at once may take."""
 
+MOST = 1024
+"""Threads, and faces in a batch, that can be asked for; more are a slip of the pen."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -129,14 +132,14 @@ def _home(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Path:
 
 def _count(given: _Given) -> int:
     value, called = given
-    wrong = f"{called} must be a whole number, 0 (automatic) or more, not {value!r}."
+    wrong = f"{called} must be a whole number from 0 (automatic) to {MOST}, not {value!r}."
     if isinstance(value, (bool, float)):
         raise UsageError(wrong)
     try:
         count = int(value or 0)
     except (TypeError, ValueError) as error:
         raise UsageError(wrong) from error
-    if count < 0:
+    if not 0 <= count <= MOST:
         raise UsageError(wrong)
     return count
 

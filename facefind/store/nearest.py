@@ -286,31 +286,34 @@ def _opened(cursor: Any, question: Question) -> Iterator[Iterator[list[NearFace]
     An error in the block ends the transaction, and the server's cursor with it.
     """
     named = queries("search")
-    cursor.execute(named["without_sorting"])
-    cursor.execute(named["open_nearest"], question.parameters())
-    cursor.execute(named["with_sorting"])
-    yield _batches(cursor, question)
+    count = FIRST_CANDIDATES
+    if question.max_distance is None:
+        # A photo may have several faces near.
+        count = min(2 * question.limit, count)
+    # At once: each on its own would wait for the server's answer.
+    opening = ("without_sorting", "open_nearest", "with_sorting", "fetch_nearest")
+    cursor.execute(
+        "\n".join(named[name] for name in opening), {**question.parameters(), "count": count}
+    )
+    yield _batches(cursor, cursor.fetchall(), count)
     cursor.execute(named["close_nearest"])
 
 
-def _batches(cursor: Any, question: Question) -> Iterator[list[NearFace]]:
+def _batches(cursor: Any, rows: list[Any], count: int) -> Iterator[list[NearFace]]:
     """The faces by the index, nearest first, in growing batches, all of them full.
 
     With a batch that is not full the index has come to its end, or given up before: it does not say
     which, and faces in scope may be missing. So that batch is no part of any answer; all faces are
     compared then.
+
+    Args:
+        rows, count: Of the first batch: what came, and how many were asked for.
     """
-    count = FIRST_CANDIDATES
-    if question.max_distance is None:
-        # A photo may have several faces near.
-        count = min(2 * question.limit, count)
-    while True:
-        cursor.execute(queries("search")["fetch_nearest"], {"count": count})
-        rows = cursor.fetchall()
-        if len(rows) < count:
-            return
+    while len(rows) == count:
         yield [NearFace(*row) for row in rows]
         count = min(2 * count, _LARGEST_BATCH)
+        cursor.execute(queries("search")["fetch_nearest"], {"count": count})
+        rows = cursor.fetchall()
 
 
 def _located(cursor: Any, question: Question, near: Sequence[NearFace]) -> list[Spotted]:

@@ -116,12 +116,12 @@ SET LOCAL enable_sort TO DEFAULT;
 -- asks for.
 -- name: open_nearest
 DECLARE nearest NO SCROLL CURSOR FOR
-SELECT f.id, f.embedding <-> %(probe)s::vector, f.event_id, f.event_photo_id, f.sighting_id,
+SELECT f.id, f.embedding <-> probe, f.event_id, f.event_photo_id, f.sighting_id,
        f.x, f.y, f.w, f.h, f.quality, vector_send(f.embedding)
-FROM faces f
+FROM faces f, (SELECT %(probe)s::vector) asked (probe)
 WHERE f.event_id = ANY(%(events)s::bigint[]) AND f.pipeline = %(pipeline)s
   AND (f.quality IS NULL OR f.quality >= %(min_quality)s)
-ORDER BY f.embedding::halfvec(%(dimension)s) <-> %(probe)s::vector::halfvec(%(dimension)s);
+ORDER BY f.embedding::halfvec(%(dimension)s) <-> probe::halfvec(%(dimension)s);
 
 -- name: fetch_nearest
 FETCH %(count)s FROM nearest;

@@ -111,6 +111,15 @@ def test_the_index_finds_99_of_100(library: Any, vectors: FloatArray) -> None:
     assert recall(library, vectors, Repository(library).events()) >= 0.99
 
 
+def test_fewer_in_view_find_fewer(
+    library: Any, vectors: FloatArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = Repository(library).events()
+    usual = recall(library, vectors, events)
+    monkeypatch.setattr(nearest, "EF_SEARCH", 5)
+    assert recall(library, vectors, events) < usual
+
+
 def test_the_index_keeps_to_the_events_asked_for(
     library: Any, vectors: FloatArray, monkeypatch: pytest.MonkeyPatch
 ) -> None:

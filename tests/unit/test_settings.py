@@ -50,23 +50,23 @@ def test_home_of_nobody() -> None:
         load_settings({}, {"FACEFIND_HOME": "~no-such-user/x"})
 
 
-@pytest.mark.parametrize("value", ["many", "-3", "1e3", "2.5"])
+@pytest.mark.parametrize("value", ["many", "-3", "1e3", "2.5", "1025"])
 @pytest.mark.parametrize("variable", ["FACEFIND_THREADS", "FACEFIND_BATCH"])
 def test_a_wrong_variable_is_named_with_its_value_and_what_is_allowed(
     tmp_path: Path, variable: str, value: str
 ) -> None:
     with pytest.raises(UsageError) as refused:
         load_settings({"home": tmp_path}, {variable: value})
-    wanted = "must be a whole number, 0 (automatic) or more"
+    wanted = "must be a whole number from 0 (automatic) to 1024"
     assert str(refused.value) == f"{variable} {wanted}, not '{value}'."
 
 
-@pytest.mark.parametrize("value", ["-1", "2.5", "true", "'many'"])
+@pytest.mark.parametrize("value", ["-1", "2.5", "true", "'many'", "99999999999"])
 def test_a_wrong_line_of_the_config_file_is_named_with_the_file(tmp_path: Path, value: str) -> None:
     (tmp_path / "config.toml").write_text(f"threads = {value}")
     with pytest.raises(UsageError) as refused:
         load_settings({"home": tmp_path}, {})
-    start = f"threads in {tmp_path / 'config.toml'} must be a whole number, 0 (automatic) or more"
+    start = f"threads in {tmp_path / 'config.toml'} must be a whole number from 0 (automatic) to 1024"
     assert str(refused.value).startswith(f"{start}, not ")
 
 
