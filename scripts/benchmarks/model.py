@@ -33,7 +33,7 @@ FITTED = ((12.0, 0), (12.0, 2), (12.0, 10), (6.0, 2), (3.0, 0), (2.0, 1))
 
 PREDICTED = ((12.0, 5), (12.0, 20), (3.0, 1))
 WORKERS = 2
-ENOUGH = 5000.0
+ENOUGH, QUICK = 20_000.0, 5000.0
 """CPU milliseconds that the photos of a mix are predicted to take, at the least: a start's differ
 by some hundred."""
 
@@ -58,7 +58,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     # Before and after the ingests, as the machine may be busier at one time than at the other.
     first = _looked_at(count)
     rows = _rows(arguments)
-    mixes = [_ingested(mix, count, fitting.fit(first["mixes"]), rows) for mix in PREDICTED]
+    costs, enough = fitting.fit(first["mixes"]), QUICK if arguments.quick else ENOUGH
+    mixes = [_ingested(mix, count, costs, rows, enough) for mix in PREDICTED]
     second = _looked_at(count)
     done = first["mixes"] + second["mixes"]
     costs = fitting.fit(done)
@@ -103,13 +104,17 @@ def _photo(costs: fitting.Costs, rows: dict[str, float], work: dict[str, float])
 
 
 def _ingested(
-    mix: tuple[float, int], count: int, costs: fitting.Costs, rows: dict[str, float]
+    mix: tuple[float, int],
+    count: int,
+    costs: fitting.Costs,
+    rows: dict[str, float],
+    enough: float,
 ) -> dict[str, Any]:
     """A mix's work, CPU milliseconds a photo and photos/s by the command line after the start."""
     megapixels, faces = mix
     contents = photos.photos(faces, count, megapixels=megapixels)
     work = fitting.each(measured("work", "counted", 1, photos=list(map(str, contents)))["work"])
-    rounds = math.ceil(ENOUGH / (count * _photo(costs, rows, work)))
+    rounds = math.ceil(enough / (count * _photo(costs, rows, work)))
     with tempfile.TemporaryDirectory(prefix="facefind-") as name:
         files = photos.copies(contents, Path(name), 2 * rounds * count)
         half = len(files) // 2
