@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from facefind.store.access import Access
 from facefind.store.queries import queries
 from facefind.store.records import FaceNearby
-from facefind.store.values import aware, embedding_of, path_of
+from facefind.store.values import aware, embedding_of, path_of, vector_text
 from facefind.types import Box, Event, FloatArray, Match
 
 EXACT_UP_TO = 20_000
@@ -52,9 +52,9 @@ class Question:
     min_quality: float
 
     def parameters(self, candidates: int | None = None) -> Mapping[str, Any]:
-        """The parameters of the search statements."""
+        """The parameters of the statements that compare faces."""
         return {
-            "probe": self.probe,
+            "probe": vector_text(self.probe),
             "dimension": int(self.probe.shape[0]),
             "events": list(self.events),
             "pipeline": self.pipeline,
@@ -221,7 +221,7 @@ def _find(
 
 
 def _is_small(cursor: Any, question: Question, exact_up_to: int) -> bool:
-    cursor.execute(queries("search")["count_scope"], question.parameters())
+    cursor.execute(queries("search")["count_scope"], {"events": list(question.events)})
     return bool(cursor.fetchone()[0] <= exact_up_to)
 
 
@@ -270,7 +270,7 @@ def _enough(
 def _prepare_index(cursor: Any, question: Question) -> bool:
     """Settings of this transaction; False where the pipeline has no index."""
     values = {
-        **question.parameters(),
+        "pipeline": question.pipeline,
         "ef_search": str(EF_SEARCH),
         "most": str(4 * MOST_CANDIDATES),
     }
@@ -322,7 +322,8 @@ def _located(cursor: Any, question: Question, near: Sequence[NearFace]) -> list[
         return []
     near = sorted(near, key=lambda face: (face.distance, face.face))
     values = {
-        **question.parameters(),
+        "after": question.after,
+        "before": question.before,
         "contents": [face.content for face in near],
         "sightings": [face.sighting for face in near],
     }
