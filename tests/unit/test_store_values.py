@@ -16,7 +16,7 @@ _LIMITS = np.finfo(np.float32)
     [
         np.random.default_rng(0).standard_normal(512).astype(np.float32),
         np.array([_LIMITS.max, _LIMITS.min, _LIMITS.tiny, _LIMITS.smallest_subnormal], np.float32),
-        np.nextafter(np.float32([1, -1, 0]), np.float32(2)),
+        np.nextafter(np.array([1, -1, 0], np.float32), np.float32(2)),
         np.zeros(1, np.float32),
     ],
 )
