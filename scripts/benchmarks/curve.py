@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from scripts.benchmarks.watching import Sample
 
@@ -18,16 +19,22 @@ LEAST_MARKS = 4
 _GREY, _RED, _BLUE = "#666", "#c0392b", "#1f5f9e"
 
 
-def curve(samples: Sequence[Sample], limit: float) -> str:
-    """What facefind held, and both it and the database, below a limit in bytes."""
+def curve(
+    samples: Sequence[Sample], limit: float, holes: Sequence[tuple[float, float]] = ()
+) -> str:
+    """What facefind held, and both it and the database, below a limit in bytes.
+
+    Args:
+        holes: (from, to) in seconds where nothing was seen: grey, and without lines.
+    """
     end = max(samples[-1].at, 1.0)
     top = max(*(sample.all for sample in samples), limit) * 1.05
 
     def place(at: float, bytes_: float) -> tuple[float, float]:
         return LEFT + WIDTH * at / end, TOP + HEIGHT * (1 - bytes_ / top)
 
-    def line(name: str, colour: str) -> str:
-        places = (place(sample.at, getattr(sample, name)) for sample in samples)
+    def line(stretch: Sequence[Sample], name: str, colour: str) -> str:
+        places = (place(sample.at, getattr(sample, name)) for sample in stretch)
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         return f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
 
@@ -37,6 +44,13 @@ def curve(samples: Sequence[Sample], limit: float) -> str:
         '<rect width="100%" height="100%" fill="#fff"/>',
         _word(LEFT, 24, "Resident memory of an ingest", 15),
     ]
+    for since, until in holes:
+        (x, y), (right, bottom) = place(since, top), place(min(until, end), 0)
+        parts.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{right - x:.1f}" height="{bottom - y:.1f}" '
+            'fill="#eee"/>'
+        )
+        parts.append(_word((x + right) / 2, y + 16, "not seen", colour=_GREY, anchor="middle"))
     for bytes_ in range(0, int(top) + 1, 200_000_000):
         (x, y), (right, _) = place(0, bytes_), place(end, bytes_)
         parts += [_rule(x, y, right, y), _word(x - 8, y + 4, f"{bytes_ / 1e6:g}", anchor="end")]
@@ -56,9 +70,19 @@ def curve(samples: Sequence[Sample], limit: float) -> str:
     (x, y), (right, _) = place(0, limit), place(end, limit)
     parts.append(_rule(x, y, right, y, _GREY, ' stroke-dasharray="6 4"'))
     parts.append(_word(right - 4, y - 6, "limit", colour=_GREY, anchor="end"))
-    parts += [line("own", _BLUE), line("all", _RED)]
+    for name, colour in (("own", _BLUE), ("all", _RED)):
+        parts += [line(stretch, name, colour) for stretch in _stretches(samples, holes)]
     parts += _legend((("facefind and its database", _RED), ("facefind alone", _BLUE)))
     return "\n".join((*parts, "</svg>", ""))
+
+
+def _stretches(
+    samples: Sequence[Sample], holes: Sequence[tuple[float, float]]
+) -> list[list[Sample]]:
+    """The samples between holes; none of these stretches is empty."""
+    starts = (0.0, *(until for _, until in holes), float("inf"))
+    found = [[each for each in samples if a <= each.at < b] for a, b in pairwise(starts)]
+    return [stretch for stretch in found if stretch]
 
 
 def _step(end: float) -> tuple[float, float]:

@@ -1,11 +1,14 @@
 """Peak memory of an ingest, of all processes, the database's included.
 
-Resident memory, sampled ten times a second (see watching.py), for each number of photos in a run of
-its own, with a fresh home. The photos are those of ``ingest`` with five faces, each a content of
-its own by a number after its end; they take little disk, as files are filled shortly before ingest
-reads them and emptied behind it. With --large there is one more run, of the fewest photos and one
-of 200 megapixels among them. With --hours there is but one run, of about so long. The run with the
-most photos has its curve written to ``docs/``: memory.csv and memory.svg. Linux only.
+Resident memory, sampled (see watching.py): that of facefind's processes ten times a second, that of
+the database's once a second but in the first two, and new processes are looked for as often. Each
+number of photos has a run of its own, with a fresh home. The photos are those of ``ingest`` with
+five faces, each a content of its own by a number after its end; they take little disk, as files are
+filled shortly before ingest reads them and emptied behind it. With --large there is one more run,
+of the fewest photos and one of 200 megapixels among them. With --hours there is but one run, of
+about so long. The run with the most photos has its curve written to ``docs/``: memory.csv and
+memory.svg. Of a run in which nothing was seen for more than ten seconds, as when the machine stood
+still, no growth is told. Linux only.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +49,12 @@ GOAL = 1e9
 LONG = 600.0
 """Seconds from which on a run is long enough to tell whether memory grows."""
 
+HOLE = 10.0
+"""Seconds without a sample from which on a run does not tell how memory grows."""
+
+PARTS = {"all": "growth", "own": "of facefind", "database": "of the database"}
+"""Of a sample, and what the page calls their growth."""
+
 POINTS = 360
 """Of the curve; each is the most within its share of the time."""
 
@@ -69,7 +79,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         watch = _ingest(count)
         rows.append(_told(_row(count, watch)))
         if count == max(counts) and not arguments.quick:
-            write_curve(watch.samples, arguments.into)
+            write_curve(watch.samples, arguments.into, holes(watch))
     if arguments.large:
         count = min(counts)
         rows.append(_told(_row(count, _ingest(count, large=True), large=True)))
@@ -84,19 +94,21 @@ def _told(row: dict[str, Any]) -> dict[str, Any]:
 
 def compared(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     """The largest peak over a gigabyte; of the run with the most photos, its peak over that of the
-    run with the fewest, and its growth if it was long."""
+    run with the fewest, and its growth if it was long and seen without holes."""
     plain = sorted((row for row in rows if not row["large"]), key=lambda row: row["photos"])
     fewest, most = plain[0], plain[-1]
     ratios = {"peak_of_a_gigabyte": max(row["peak"] for row in rows) / GOAL}
     if most["photos"] > fewest["photos"]:
         ratios["most_over_fewest"] = most["peak"] / fewest["peak"]
-    if most["seconds"] >= LONG:
+    if most["seconds"] >= LONG and most["growth"] is not None:
         ratios["growth"] = most["growth"]
     return ratios
 
 
 def _row(count: int, watch: watching.Watch, *, large: bool = False) -> dict[str, Any]:
     most = max(watch.samples, key=lambda sample: sample.all)
+    unseen = holes(watch)
+    medians = quarters(watch.samples) if watch.seconds >= LONG and not unseen else None
     return {
         "photos": count,
         "large": large,
@@ -106,7 +118,9 @@ def _row(count: int, watch: watching.Watch, *, large: bool = False) -> dict[str,
         "peak": most.all,
         "own": most.own,
         "database": most.database,
-        "growth": growth(watch.samples),
+        "growth": grown(medians["all"]) if medians else None,
+        "quarters": medians,
+        "holes": unseen,
     }
 
 
@@ -158,12 +172,29 @@ class Feed:
         return self._folder / photos.copy_name(number)
 
 
-def growth(samples: Sequence[watching.Sample]) -> float:
-    """The median of the last quarter of the time over that of the second quarter."""
+def holes(watch: watching.Watch) -> list[tuple[float, float]]:
+    """(from, to) in seconds since the start: where nothing was seen for longer than `HOLE`."""
+    seen = [0.0, *(sample.at for sample in watch.samples), watch.seconds]
+    return [(a, b) for a, b in pairwise(seen) if b - a > HOLE]
+
+
+def quarters(samples: Sequence[watching.Sample]) -> dict[str, tuple[float, float]]:
+    """By `PARTS`, bytes: the medians of the second and of the last quarter of the time."""
     end = samples[-1].at
-    second = [sample.all for sample in samples if end / 4 <= sample.at < end / 2]
-    last = [sample.all for sample in samples if sample.at >= 3 * end / 4]
-    return statistics.median(last) / statistics.median(second)
+    second = [sample for sample in samples if end / 4 <= sample.at < end / 2]
+    last = [sample for sample in samples if sample.at >= 3 * end / 4]
+    return {part: (_median(second, part), _median(last, part)) for part in PARTS}
+
+
+def grown(medians: Sequence[float]) -> float:
+    """The last quarter over the second."""
+    second, last = medians
+    return last / second
+
+
+def _median(samples: Sequence[watching.Sample], part: str) -> float:
+    held: list[int] = [getattr(sample, part) for sample in samples]
+    return statistics.median(held)
 
 
 def highest(samples: Sequence[watching.Sample], points: int = POINTS) -> list[watching.Sample]:
@@ -177,8 +208,10 @@ def highest(samples: Sequence[watching.Sample], points: int = POINTS) -> list[wa
     return list(parts.values())
 
 
-def write_curve(samples: Sequence[watching.Sample], into: Path) -> None:
-    """Writes memory.csv and memory.svg."""
+def write_curve(
+    samples: Sequence[watching.Sample], into: Path, unseen: Sequence[tuple[float, float]] = ()
+) -> None:
+    """Writes memory.csv and memory.svg, where the curve is broken at holes."""
     into.mkdir(exist_ok=True)
     shown = highest(samples)
     with (into / "memory.csv").open("w", newline="", encoding="utf-8") as file:
@@ -188,29 +221,62 @@ def write_curve(samples: Sequence[watching.Sample], into: Path) -> None:
             writer.writerow(
                 (round(sample.at, 1), round(sample.own / 1e6), round(sample.database / 1e6))
             )
-    (into / "memory.svg").write_text(curve(shown, GOAL), "utf-8")
+    (into / "memory.svg").write_text(curve(shown, GOAL, unseen), "utf-8")
 
 
 def over_limits(figures: dict[str, Any]) -> list[str]:
-    """Ratios beyond their limits."""
-    return arithmetic.over_limits("memory", figures)
+    """Ratios beyond their limits, and runs that were not seen all the time."""
+    return arithmetic.over_limits("memory", figures) + _unseen(figures["rows"])
+
+
+def _unseen(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A sentence for each run with holes."""
+    return [
+        f"of the run with {_photos(row)} photos nothing was seen for "
+        f"{' and '.join(f'{b - a:.0f} s from {a / 60:.1f} minutes on' for a, b in row['holes'])}, "
+        "so its growth is not told and its peak may be higher"
+        for row in rows
+        if row.get("holes")
+    ]
+
+
+def _photos(row: dict[str, Any]) -> str:
+    return f"{row['photos']:,}{f' and one of {LARGE:g} megapixels' if row['large'] else ''}"
 
 
 def render(figures: dict[str, Any]) -> str:
     """A row for each run."""
-    head = ["photos", "peak, MB", "of it facefind", "of it the database", "minutes", "growth"]
+    head = ["photos", "peak, MB", "of it facefind", "of it the database", "minutes"]
     rows = [
         [
-            f"{row['photos']:,}{f' and one of {LARGE:g} megapixels' if row['large'] else ''}",
+            _photos(row),
             *(f"{row[name] / 1e6:.0f}" for name in ("peak", "own", "database")),
             f"{row['seconds'] / 60:.1f}",
-            f"{row['growth']:.3f}" if row["seconds"] >= LONG else "",
+            *(_growth(row, part) for part in PARTS),
         ]
         for row in figures["rows"]
     ]
-    note = "Growth: the median of the last quarter of the time over that of the second quarter."
-    parts = [table(head, rows), note]
+    note = """\
+Growth, of runs of ten minutes and more: the median of the last quarter of the time over that of the
+second quarter; of facefind and of the database also these two medians, in MB."""
+    parts = [table([*head, *PARTS.values()], rows), note]
+    parts += [f"{line[0].upper()}{line[1:]}." for line in _unseen(figures["rows"])]
     if figures.get("curve"):
         parts.append("![Resident memory over time](memory.svg)")
         parts.append("The run with the most photos, as figures: [memory.csv](memory.csv).")
     return "\n\n".join(parts)
+
+
+def _growth(row: dict[str, Any], part: str) -> str:
+    """Of one of `PARTS`; nothing of a short run, or of a part that was not measured by itself."""
+    if row["seconds"] < LONG:
+        return ""
+    if row.get("holes"):
+        return "not told"
+    if part == "all":
+        return f"{row['growth']:.3f}"
+    medians = (row.get("quarters") or {}).get(part)
+    if not medians:
+        return ""
+    second, last = (f"{bytes_ / 1e6:.0f}" for bytes_ in medians)
+    return f"{grown(medians):.3f}, {second} to {last}"

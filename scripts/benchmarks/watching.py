@@ -157,7 +157,7 @@ def _processes(pid: int, home: Path) -> tuple[list[int], list[int]]:
     parents: dict[int, int] = {}
     database = []
     place = str(home.resolve()) + "/"
-    for entry in os.listdir("/proc"):  # noqa: PTH208 - names alone, ten times a second
+    for entry in os.listdir("/proc"):  # noqa: PTH208 - names alone, once a second
         if entry.isdigit():
             try:
                 stat = Path("/proc", entry, "stat").read_text()

@@ -25,8 +25,40 @@ def row(photos: int, peak: float, **more: object) -> dict[str, object]:
     return {"photos": photos, "peak": peak, **plain, **more}
 
 
+def watched(*at: float, seconds: float) -> watching.Watch:
+    """A run that was seen at these times, with more held each time."""
+    seen = [watching.Sample(each, (100 + nth) * 10**6, 10**6) for nth, each in enumerate(at)]
+    return watching.Watch(seconds, seen, answer={"photos": 9})
+
+
 def test_growth_is_the_last_quarter_over_the_second() -> None:
-    assert memory.growth(samples(1, 5, 99, 99, 99, 109, 119, 119, 119)) == pytest.approx(1.2)
+    found = memory.quarters(samples(1, 5, 99, 99, 99, 109, 119, 119, 119))
+    assert found == {"all": (100e6, 120e6), "own": (99e6, 119e6), "database": (1e6, 1e6)}
+    assert memory.grown(found["all"]) == pytest.approx(1.2)
+
+
+def test_the_growth_of_a_run_with_holes_is_not_told() -> None:
+    whole = [9.0 * nth for nth in range(100)]
+    usual = memory._row(9, watched(*whole, seconds=891.0))
+    assert usual["holes"] == []
+    assert usual["growth"] == pytest.approx((100 + 87 + 1) / (100 + 37 + 1), rel=0.01)
+    assert memory.compared([usual])["growth"] == usual["growth"]
+    broken = memory._row(9, watched(*whole[:10], *whole[30:], seconds=920.0))
+    assert broken["holes"] == [(81.0, 270.0), (891.0, 920.0)]
+    assert broken["growth"] is None
+    assert "growth" not in memory.compared([broken])
+    (said,) = memory.over_limits({"rows": [broken], "ratios": memory.compared([broken])})
+    assert "nothing was seen for 189 s from 1.4 minutes on and 29 s from 14.8 minutes on" in said
+    page = memory.render({"rows": [broken]})
+    assert said[1:] in page
+    assert "| not told | not told | not told |" in page
+
+
+def test_a_curve_is_broken_where_nothing_was_seen() -> None:
+    picture = Xml.fromstring(curve(samples(100, 200, 300, 400, every=10.0), 1e9, [(10.0, 20.0)]))
+    lines = [line.attrib["points"] for line in picture.findall(f"{SVG}polyline")]
+    assert [len(points.split()) for points in lines] == [2, 2, 2, 2]
+    assert "not seen" in {text.text for text in picture.findall(f"{SVG}text")}
 
 
 def test_the_run_with_the_most_photos_is_held_against_that_with_the_fewest() -> None:
@@ -47,12 +79,17 @@ def test_of_one_short_run_the_peak_alone_is_told() -> None:
 
 
 def test_a_table_names_the_large_photo_and_the_growth_of_long_runs() -> None:
-    rows = [row(5000, 6e8, seconds=3600.0, growth=1.02), row(200, 9e8, large=True, growth=7.0)]
+    quarters = {"all": (5e8, 5.1e8), "own": (4e8, 4e8), "database": (1e8, 1.1e8)}
+    rows = [
+        row(5000, 6e8, seconds=3600.0, growth=1.02, quarters=quarters),
+        row(200, 9e8, large=True, growth=None),
+    ]
     table = memory.render({"rows": rows})
     assert "memory.svg" not in table
     assert "(memory.svg)" in memory.render({"rows": rows, "curve": True})
-    assert "| 5,000 | 600 | 600 | 0 | 60.0 | 1.020 |" in table
-    assert "| 200 and one of 199 megapixels | 900 | 900 | 0 | 1.0 |  |" in table
+    whole, own, database = "1.020", "1.000, 400 to 400", "1.100, 100 to 110"
+    assert f"| 5,000 | 600 | 600 | 0 | 60.0 | {whole} | {own} | {database} |" in table
+    assert "| 200 and one of 199 megapixels | 900 | 900 | 0 | 1.0 |  |  |  |" in table
 
 
 def test_of_each_part_of_the_time_the_most_is_shown() -> None:
