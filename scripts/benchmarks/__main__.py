@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     over: list[str] = []
     for name in _chosen(arguments):
         given = parser.parse_args([name, *words[1:]]) if arguments.command == "all" else arguments
-        over += _run(name, modules, given)
+        over += _run(name, modules, given, page.given(given, parser.parse_args([name])))
     for line in over:
         print(f"scripts/bench: {line}", file=sys.stderr)
     return 1 if over else 0
@@ -82,13 +82,18 @@ def _chosen(arguments: argparse.Namespace) -> Sequence[str]:
     return QUICK if arguments.quick else [name for name in COMMANDS if name not in UNHELD]
 
 
-def _run(name: str, modules: Mapping[str, Command], arguments: argparse.Namespace) -> list[str]:
+def _run(
+    name: str,
+    modules: Mapping[str, Command],
+    arguments: argparse.Namespace,
+    options: Sequence[str],
+) -> list[str]:
     """Measures, shows, stores and checks one command: what is beyond its limits."""
     module = modules[name]
     figures = module.measure(arguments)
     print(json.dumps({name: figures}) if arguments.json else module.render(figures), flush=True)
     if arguments.store:
-        page.store(name, figures)
+        page.store(name, figures, options=options)
         page.write(modules)
     if not arguments.check:
         return []

@@ -213,7 +213,6 @@ def render(figures: dict[str, Any]) -> str:
             f"{rows['bytes_photo']:,.0f} bytes and a face {rows['bytes_face']:,.0f}, "
             f"{rows['bytes_index']:,.0f} of them in the search index.",
             paper.render(figures["scales"]),
-            paper.LIMITS,
         )
     )
 

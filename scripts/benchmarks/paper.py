@@ -14,12 +14,15 @@ FACES = 5
 PHOTO_MEGABYTES = 3.4
 """Of one of 12 megapixels."""
 
-LIMITS = """\
+COLUMNS = """\
 The hours are those of cores that do nothing else and never wait, without grouping. The search index
-is quick while all of it is in memory, so its column is also the memory that it wants. The time of
-one `who` is that of its start with the database running and of one search by the index, whose steps
-grow with the logarithm of the faces.
+is quick while all of it is in memory, so its column is also the memory that it wants."""
 
+WHO = """\
+The time of one `who` is that of its start with the database running and of one search by the index,
+whose steps grow with the logarithm of the faces."""
+
+LIMITS = """\
 What holds no more at 10^8 photos: the index is larger than the memory of most machines, and each
 search and each face stored then waits for pages from the disk; grouping holds the vectors of all
 faces of its events, and ingest the names of all files of its event; sixteen cores give the one
@@ -59,7 +62,7 @@ def _who(faces: int, figures: dict[str, Any]) -> float | None:
 
 
 def render(rows: list[dict[str, Any]]) -> str:
-    """A row for each library."""
+    """A row for each library, what the columns mean, and what holds no more."""
     head = ["photos", *(f"hours to ingest, {cores} cores" for cores in CORES)]
     head += ["photos' files, GB", "database, GB", "of it the search index"]
     lines = [
@@ -71,9 +74,11 @@ def render(rows: list[dict[str, Any]]) -> str:
         ]
         for row in rows
     ]
+    columns = [COLUMNS]
     if all(row["who"] is not None for row in rows):
         head.append("one `who`, s")
-    return table(head, lines)
+        columns.append(WHO)
+    return "\n\n".join((table(head, lines), "\n".join(columns), LIMITS))
 
 
 def _rounded(value: float) -> str:

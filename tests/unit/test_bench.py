@@ -20,6 +20,7 @@ from scripts.benchmarks import (
     memory,
     page,
     photos,
+    search,
 )
 from scripts.commands import module_of
 from scripts.evaluation.scenes import Cutting
@@ -150,6 +151,36 @@ def test_the_page_is_made_of_what_is_stored(command: Measured, tmp_path: Path) -
     assert "table of 4.0" in text
     assert "Ratios: `haar_over_own` 4." in text
     assert "Other" not in text
+
+
+def test_the_page_names_the_options_that_differ_from_the_defaults(
+    command: Measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored: list[list[str]] = []
+    monkeypatch.setattr(page, "store", lambda *_, options: stored.append(options))
+    monkeypatch.setattr(page, "write", lambda _: None)
+    bench.main(["detect", "--store", "--check", "--photos", "7"])
+    bench.main(["all", "--store", "--runs", "2"])
+    bench.main(["detect", "--store", "--photos", "9", "--quick"])
+    assert stored == [[], ["--runs", "2"], ["--quick", "--photos", "9"]]
+    monkeypatch.undo()
+    page.store("detect", {"ratios": {"haar_over_own": 4.0}}, tmp_path, options=stored[-1])
+    page.write({"detect": command}, tmp_path)
+    text = (tmp_path / "performance.md").read_text("utf-8")
+    assert "`scripts/bench detect --quick --photos 9`, commit" in text
+
+
+def test_several_values_of_an_option_and_folders_are_told_as_typed(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    search.add_arguments(parser)
+    words = ["--sizes", "60000x128", "5000x128", "--keep"]
+    arguments = parser.parse_args([*words, str(tmp_path)])
+    assert page.given(arguments, parser.parse_args([])) == [*words, "DIR"]
+
+
+def test_the_page_names_what_all_leaves_out() -> None:
+    left_out = page.INTRODUCTION.partition("makes all but ")[2].partition(", which")[0]
+    assert left_out == " and ".join(f"`{name}`" for name in bench.UNHELD)
 
 
 # --- ingest and memory ---------------------------------------------------------------------------
