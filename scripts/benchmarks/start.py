@@ -4,6 +4,9 @@
 that the database starts and stops too, and with the database running. Beside them Python alone, a
 program that loads the same libraries, and the server alone: started, connected to and stopped by
 facefind's own code. All of it is Python that was compiled before, as it is once installed.
+
+What opening the default pipeline's models takes is measured apart, each in a process of its own
+that has loaded all libraries before; `who` opens them in a thread beside its imports.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from typing import Any
 
 from scripts.benchmarks import figures as arithmetic
 from scripts.benchmarks.figures import shown, spread, table
-from scripts.benchmarks.running import REPO
+from scripts.benchmarks.running import REPO, measured
 from scripts.sample_event import build_sample_event
 
 TITLE = "Start"
@@ -55,7 +58,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         taken = _taken(folder, arguments.runs)
     seconds = {name: spread([wall for wall, _ in each]) for name, each in taken.items()}
     busy = {name: spread([cpu for _, cpu in each]) for name, each in taken.items()}
-    return {"seconds": seconds, "cpu_seconds": busy, "ratios": ratios(taken)}
+    models = _models(arguments.runs)
+    return {"seconds": seconds, "cpu_seconds": busy, "models": models, "ratios": ratios(taken)}
 
 
 def _taken(folder: Path, runs: int) -> dict[str, list[tuple[float, float]]]:
@@ -123,6 +127,50 @@ def _server_alone(home: Path) -> tuple[float, float]:
     return time.perf_counter() - start, sum(after[:4]) - sum(before[:4])
 
 
+def _models(runs: int) -> dict[str, dict[str, dict[str, float]]]:
+    """By weight record of the default pipeline: seconds to open it, CPU seconds, and, of a network,
+    seconds and CPU seconds without optimising its graph."""
+    from facefind.inference import weights
+    from facefind.inference.pipeline import DEFAULT_PIPELINE
+
+    taken: dict[str, dict[str, list[float]]] = {}
+    for _ in range(1 + runs):
+        for record in weights.chosen(DEFAULT_PIPELINE):
+            of_record = taken.setdefault(record.name, {})
+            for way, optimised in (("", True), ("plain_", False)):
+                if optimised or record.file.endswith(".onnx"):
+                    once = measured("start", "opened", 1, record=record.name, optimised=optimised)
+                    for what in ("seconds", "cpu_seconds"):
+                        of_record.setdefault(way + what, []).append(once[what])
+    # The first round has brought the files into memory.
+    return {
+        name: {what: spread(each[1:]) for what, each in of_record.items()}
+        for name, of_record in taken.items()
+    }
+
+
+def opened(record: str, optimised: bool) -> dict[str, float]:
+    """Seconds and CPU seconds to open a model as facefind does, or without optimising its graph; in
+    this process, which must not have opened one before."""
+    from facefind.inference import ahead, session
+    from scripts.evaluation.models import models_dir
+
+    model = ahead.open_model(record, models_dir(), 0, "cpu")
+    session._runtime()  # Imported before it counts.
+    options_of = session._options
+
+    def plain(runtime: Any, threads: int) -> Any:
+        options = options_of(runtime, threads)
+        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        return options
+
+    if not optimised:
+        session._options = plain
+    start, busy = time.perf_counter(), time.process_time()
+    model.load()
+    return {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - busy}
+
+
 def ratios(taken: Mapping[str, Sequence[tuple[float, float]]]) -> dict[str, float]:
     """Each command over what it cannot do without: the median of the rounds' own ratios."""
     rounds = [
@@ -150,7 +198,7 @@ def over_limits(figures: dict[str, Any]) -> list[str]:
 
 
 def render(figures: dict[str, Any]) -> str:
-    """A row for each command."""
+    """A row for each command, and one for each model."""
     rows = [
         [
             title,
@@ -160,4 +208,27 @@ def render(figures: dict[str, Any]) -> str:
         ]
         for name, title in TITLES.items()
     ]
-    return table(["", "seconds", "CPU seconds", "aim, s"], rows)
+    commands = table(["", "seconds", "CPU seconds", "aim, s"], rows)
+    models = figures.get("models")
+    return f"{commands}\n\n{_rendered(models)}" if models else commands
+
+
+def _rendered(models: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    ways = ("seconds", "cpu_seconds", "plain_seconds", "plain_cpu_seconds")
+    rows = [
+        [f"`{name}`", *(shown(model[way], 3) if way in model else "" for way in ways)]
+        for name, model in models.items()
+    ]
+    seconds, busy = (
+        sum(
+            model[what]["median"] - model[f"plain_{what}"]["median"]
+            for model in models.values()
+            if f"plain_{what}" in model
+        )
+        for what in ("seconds", "cpu_seconds")
+    )
+    head = ["opened", "seconds", "CPU seconds", "its graph not optimised, seconds", "CPU seconds"]
+    return (
+        f"{table(head, rows)}\n\nWere the networks' optimised graphs kept, opening one after the "
+        f"other would take at most {seconds:.2f} s less, and {busy:.2f} CPU seconds."
+    )

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
+from facefind.inference import session
 from scripts.benchmarks import figures, start
 
 ROUND = {
@@ -35,3 +40,45 @@ def test_every_ratio_has_a_limit_and_can_go_beyond() -> None:
     assert start.over_limits({"ratios": usual}) == []
     twice = {name: 2.6 * ratio for name, ratio in usual.items()}
     assert len(start.over_limits({"ratios": twice})) == len(usual)
+
+
+def test_models_are_opened_by_turns_and_the_first_round_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def measured(*_: Any, record: str, optimised: bool) -> dict[str, float]:
+        asked.append((record, optimised))
+        seconds = (0.2 if optimised else 0.05) if len(asked) > 5 else 9.0
+        return {"seconds": seconds, "cpu_seconds": 2 * seconds}
+
+    monkeypatch.setattr(start, "measured", measured)
+    models = start._models(2)
+    assert len(asked) == 3 * 5
+    assert asked[:5] == asked[5:10] == asked[10:]
+    assert models["centerface"]["seconds"] == figures.spread([0.2, 0.2])
+    assert models["centerface"]["plain_cpu_seconds"] == figures.spread([0.1, 0.1])
+    assert set(models["dlib_landmarks"]) == {"seconds", "cpu_seconds"}
+    usual = {name: figures.spread([1.0]) for name in start.TITLES}
+    page = start.render({"seconds": usual, "cpu_seconds": usual, "models": models})
+    assert "| `dlib_landmarks` | 0.200 (0.200 - 0.200) | 0.400 (0.400 - 0.400) |  |  |" in page
+    assert "at most 0.30 s less, and 0.60 CPU seconds" in page
+    assert "opened" not in start.render({"seconds": usual, "cpu_seconds": usual})
+
+
+@pytest.mark.parametrize("optimised", [True, False])
+def test_a_network_is_opened_with_its_graph_optimised_or_not(
+    monkeypatch: pytest.MonkeyPatch, optimised: bool
+) -> None:
+    runtime, seen = session._runtime(), list[Any]()
+    levels = runtime.GraphOptimizationLevel
+    real = runtime.InferenceSession
+
+    def noted(*given: Any, sess_options: Any, **more: Any) -> Any:
+        seen.append(sess_options.graph_optimization_level)
+        return real(*given, sess_options=sess_options, **more)
+
+    monkeypatch.setattr(runtime, "InferenceSession", noted)
+    monkeypatch.setattr(session, "_options", session._options)
+    assert start.opened("centerface", optimised)["seconds"] > 0
+    assert seen == [levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL]
