@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,9 @@ SMALL_FAR = 0.001
 WIDTHS = (60, 40, 30, 20)
 """Pixels to which faces are shrunk."""
 
+BESIDE: Mapping[str, Sequence[str]] = {"dlib": ("dlib-fast",)}
+"""Pipelines that are measured along with one, as they are meant to answer like it."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own options."""
@@ -47,15 +51,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Figures of pairs in LFW, of shrunk faces, and of the albums."""
+    """Figures of pairs in LFW, of shrunk faces, and of the albums.
+
+    Under "beside" are the pairs and the albums of the pipelines of `BESIDE`.
+    """
     finder = ready(arguments.pipeline)
-    threshold = finder.spec.threshold
     embedded = embeddings(lfw_photos(arguments.data), finder, "lfw")
-    vectors, people = embedded.with_missed()
-    pairs = all_pairs(vectors, people)
-    probes = ask_albums(arguments.data, finder)
+    pairs = all_pairs(*embedded.with_missed())
     return {
-        "pipeline": arguments.pipeline,
+        **_measure(arguments.data, finder, embedded, pairs),
+        "widths": measure_widths(arguments.data, finder, embedded, pairs),
+        "beside": [_beside(arguments.data, name) for name in BESIDE.get(arguments.pipeline, ())],
+    }
+
+
+def _beside(data: Path, pipeline: str) -> dict[str, Any]:
+    finder = ready(pipeline)
+    embedded = embeddings(lfw_photos(data), finder, "lfw")
+    return _measure(data, finder, embedded, all_pairs(*embedded.with_missed()))
+
+
+def _measure(data: Path, finder: Pipeline, embedded: Embedded, pairs: Pairs) -> dict[str, Any]:
+    """One pipeline's pairs and albums."""
+    threshold = finder.spec.threshold
+    people = embedded.with_missed()[1]
+    return {
+        "pipeline": finder.spec.name,
         "threshold": threshold,
         "lfw": {
             "photos": len(people),
@@ -67,8 +88,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             "pair": measure_pairs(pairs.with_equal_pairs()),
             "own": None if threshold is None else [pairs.tar(threshold), pairs.far(threshold)],
         },
-        "widths": measure_widths(arguments.data, finder, embedded, pairs),
-        "albums": [score(name, group, threshold) for name, group in groups(probes)],
+        "albums": [
+            score(name, group, threshold) for name, group in groups(ask_albums(data, finder))
+        ],
     }
 
 
@@ -77,8 +99,8 @@ def render(figures: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             _render_pairs(figures),
-            _render_widths(figures["widths"]),
-            _render_albums(figures["albums"], figures["threshold"]),
+            _render_widths(figures["widths"], figures["pipeline"]),
+            _render_albums(figures),
         ]
     )
 
@@ -151,14 +173,21 @@ def compare(
     }
 
 
+_ROUNDED = """\
+`dlib-fast` has the network of `dlib` in whole numbers of eight bits; the ranges by which it was
+rounded were measured on some of these photos (`scripts/int8_ranges.py`), and its distance is that
+of `dlib`."""
+
+
 def _render_pairs(figures: Mapping[str, Any]) -> str:
-    lfw, own = figures["lfw"], figures["lfw"]["own"]
+    lfw = figures["lfw"]
     weighed = {"person": "every person counts the same", "pair": "every pair counts the same"}
     rows = []
-    for key, name in weighed.items():
-        part = lfw[key]
+    for measured, (key, name) in product(_pipelines(figures), weighed.items()):
+        part = measured["lfw"][key]
         rows.append(
             [
+                f"`{measured['pipeline']}`",
                 name,
                 _percent(part["accuracy"] and part["accuracy"]["value"]),
                 _percent(part["equal_error"] and part["equal_error"]["rate"]),
@@ -171,27 +200,42 @@ def _render_pairs(figures: Mapping[str, Any]) -> str:
         for tar in lfw["person"]["tar"]
         if tar["threshold"] is not None
     )
-    limits = f" ({distances})" if distances else ""
+    limits = f" (of `{figures['pipeline']}` at {distances})" if distances else ""
     text = (
-        f"Pipeline `{figures['pipeline']}` on all pairs of {lfw['photos']:,} photos of "
-        f"{lfw['people']:,} people of LFW: {lfw['mates']:,} pairs of one person (mates), "
-        f"{lfw['strangers']:,} of two (strangers). {lfw['missed']} photos without a face that was "
+        f"All pairs of {lfw['photos']:,} photos of {lfw['people']:,} people of LFW: "
+        f"{lfw['mates']:,} pairs of one person (mates), {lfw['strangers']:,} of two (strangers). "
+        f"{lfw['missed']} photos without a face that was "
         "found; their mates count as missed. TAR is the share of mates accepted at the distance "
         f"that accepts this share of strangers{limits}. One person of LFW has most of the pairs "
-        "of mates, so the first row is the one to go by. Accuracy counts mates and strangers "
-        "alike, with the distance chosen on nine tenths of the people and judged on the rest, in "
-        "turn; intervals are from 1,000 draws of people with replacement. None of LFW's wrong "
-        "labels is left out."
+        "of mates, so a pipeline's first row is the one to go by. Accuracy counts mates and "
+        "strangers alike, with the distance chosen on nine tenths of the people and judged on the "
+        "rest, in turn; intervals are from 1,000 draws of people with replacement. None of LFW's "
+        "wrong labels is left out."
     )
-    if own:
+    if figures["threshold"] is not None:
         text += (
-            f" The pipeline's own distance, {figures['threshold']:g}, which was chosen on these "
-            f"photos, accepts {_percent(own[0])} of mates and {_percent(own[1], 3)} of strangers."
+            f" At the pipeline's own distance, {figures['threshold']:g}, which was chosen on these "
+            f"photos, {'; '.join(map(_own, _pipelines(figures)))}."
         )
-    return f"{_table(['LFW', 'accuracy', 'equal error', *headings], rows)}\n\n{text}"
+    if any(measured["pipeline"] == "dlib-fast" for measured in _pipelines(figures)):
+        text += f" {_ROUNDED}"
+    return f"{_table(['pipeline', 'LFW', 'accuracy', 'equal error', *headings], rows)}\n\n{text}"
 
 
-def _render_widths(widths: Sequence[Mapping[str, Any]]) -> str:
+def _pipelines(figures: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The pipeline that was asked for, then those beside it; older figures have none of these."""
+    return [figures, *figures.get("beside", [])]
+
+
+def _own(measured: Mapping[str, Any]) -> str:
+    mates, strangers = measured["lfw"]["own"]
+    return (
+        f"`{measured['pipeline']}` accepts {_percent(mates)} of mates and "
+        f"{_percent(strangers, 3)} of strangers"
+    )
+
+
+def _render_widths(widths: Sequence[Mapping[str, Any]], pipeline: str) -> str:
     rows = []
     for part in widths:
         tar, far = part["at_limit"] or (None, None)
@@ -201,18 +245,19 @@ def _render_widths(widths: Sequence[Mapping[str, Any]]) -> str:
     headings = ["width of the face", "no face found", "TAR at 0.1 % (95 % interval)",
                 "mates accepted", "strangers accepted"]  # fmt: skip
     text = (
-        f"Small faces: of each of the {widths[0]['people']} people of LFW with two photos or more, "
-        "one photo as it is against another that was shrunk until its face had this width. (The "
-        "photo shows little else, so nearly every face is found: how many are found in large "
-        "photos is a matter of detection.) The last two columns are at the distance that "
-        "accepts 0.1 % of strangers in the table above, where no face is shrunk."
+        f"Small faces, as `{pipeline}` compares them: of each of the {widths[0]['people']} people "
+        "of LFW with two photos or more, one photo as it is against another that was shrunk until "
+        "its face had this width. (The photo shows little else, so nearly every face is found: "
+        "how many are found in large photos is a matter of detection.) The last two columns are at "
+        "the distance that accepts 0.1 % of strangers in the table above, where no face is shrunk."
     )
     return f"{_table(headings, rows)}\n\n{text}"
 
 
-def _render_albums(albums: Sequence[Mapping[str, Any]], threshold: float | None) -> str:
+def _render_albums(figures: Mapping[str, Any]) -> str:
     rows = [
         [
+            f"`{measured['pipeline']}`",
             part["name"],
             f"{part['portraits']} / {part['people']}",
             f"{part['mates']} / {part['strangers']}",
@@ -220,14 +265,18 @@ def _render_albums(albums: Sequence[Mapping[str, Any]], threshold: float | None)
             _percent(part["equal_error"]),
             _percent(part.get("recall")),
             _percent(part.get("precision")),
-            f"{part['absent_answered']} of {part['absent']}" if threshold else "-",
+            f"{part['absent_answered']} of {part['absent']}" if measured["threshold"] else "-",
         ]
-        for part in albums
+        for measured in _pipelines(figures)
+        for part in measured["albums"]
     ]
-    headings = ["album", "portraits / people", "mates / strangers", "mean average precision",
-                "equal error", "recall", "precision", "absent answered"]  # fmt: skip
-    limit = "" if threshold is None else f" Recall, precision and the absent are at {threshold:g}."
-    unseen = sum(part["unseen"] for part in albums[:-2])
+    headings = ["pipeline", "album", "portraits / people", "mates / strangers",
+                "mean average precision", "equal error", "recall", "precision",
+                "absent answered"]  # fmt: skip
+    limit = ""
+    if figures["threshold"] is not None:
+        limit = f" Recall, precision and the absent are at {figures['threshold']:g}."
+    unseen = sum(part["unseen"] for part in figures["albums"][:-2])
     text = (
         "Albums: each portrait against the event photos of its album, a photo being as near as its "
         f"nearest face. These figures are of the bare distance.{limit} No album took part in the "

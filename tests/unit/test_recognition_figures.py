@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import pytest
 from facefind.evaluation import LabelledPhoto
 from facefind.inference.pipeline import Pipeline
 from facefind.metrics import all_pairs
-from scripts.evaluation import embeddings, recognition
+from scripts.evaluation import detection, embeddings, recognition
 from scripts.evaluation.album_ranking import HARD, Probe, groups, score
 from tests.fakes import RED, ColourFinder, write_photo
 
@@ -83,6 +84,51 @@ def test_everyone_is_compared_with_everyone() -> None:
     assert recognition.compare(portraits, others, people, None)["at_limit"] is None
 
 
+def test_the_rounded_network_stands_beside_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of every pipeline the same people and albums; "dlib-fast" is right less often here."""
+    away = {"dlib": 0.1, "dlib-fast": 0.5}
+
+    def known(_: object, finder: Pipeline, __: object) -> embeddings.Embedded:
+        people = np.repeat(np.array([f"p{number}" for number in range(12)]), 2)
+        vectors = np.repeat(10 * np.eye(12, dtype=np.float32), 2, axis=0)
+        vectors[1::2, 0] += np.float32(away[finder.spec.name])
+        return embeddings.Embedded(people, people, vectors, vectors, vectors, ())
+
+    def albums(_: object, finder: Pipeline) -> list[Probe]:
+        names = ("one", HARD)
+        return [probe([away[finder.spec.name], 9.0], [True, False], album=name) for name in names]
+
+    def named(name: str) -> SimpleNamespace:
+        return SimpleNamespace(spec=SimpleNamespace(name=name, threshold=0.38))
+
+    monkeypatch.setattr(recognition, "ready", named)
+    monkeypatch.setattr(recognition, "lfw_photos", lambda _: [])
+    monkeypatch.setattr(recognition, "embeddings", known)
+    monkeypatch.setattr(recognition, "ask_albums", albums)
+    widths = [{"median_width": 90, "missed": 0, "people": 3, "tar": None, "at_limit": None}]
+    monkeypatch.setattr(recognition, "measure_widths", lambda *_: widths)
+    figures = recognition.measure(argparse.Namespace(data=tmp_path, pipeline="dlib"))
+    assert figures["pipeline"] == "dlib"
+    (fast,) = figures["beside"]
+    assert fast["pipeline"] == "dlib-fast"
+    assert (figures["lfw"]["own"], fast["lfw"]["own"]) == ([1.0, 0.0], [0.0, 0.0])
+    page = recognition.render(figures)
+    assert page.count("| `dlib-fast` | every ") == 2
+    assert "`dlib` accepts 100.00 % of mates and 0.000 % of strangers; `dlib-fast` accepts" in page
+    assert "`dlib-fast` has the network of `dlib` in whole numbers of eight bits" in page
+    albums_of = [line for line in page.splitlines() if line.startswith("| `dlib-fast` | one |")]
+    assert len(albums_of) == 1
+    assert "| 0.00 % | - | 0 of 0 |" in albums_of[0]
+    del figures["beside"]  # as it was stored before
+    assert "`dlib-fast`" not in recognition.render(figures)
+
+
+def test_a_pipeline_with_another_s_detector_is_no_row_of_its_own() -> None:
+    assert detection.with_own_detector() == ["dlib", "clip", "sface", "arcface"]
+
+
 def test_what_cannot_be_measured_is_a_dash() -> None:
     few = all_pairs([[0.0], [1.0], [5.0]], ["a", "a", "b"])
     lfw: dict[str, Any] = dict.fromkeys(("photos", "people", "missed", "mates", "strangers"), 3)
@@ -99,7 +145,7 @@ def test_what_cannot_be_measured_is_a_dash() -> None:
         "albums": [score(name, [probe([0.1], [True])], None) for name in "abcd"],
     }
     page = recognition.render(figures)
-    assert "| every person counts the same | - |" in page
+    assert "| `colours` | every person counts the same | - |" in page
     assert "| 40 px | 1 of 3 | - | 50.00 % | 0.100 % |" in page
     assert "None |" not in page
     assert "()" not in page
