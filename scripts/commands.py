@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
 
@@ -27,11 +27,12 @@ def parser_of(
     about: str | None,
     modules: Mapping[str, Command],
     common: Callable[[argparse.ArgumentParser], None],
+    without: Collection[str] = (),
 ) -> argparse.ArgumentParser:
     """Parses a program's arguments; ``command`` is the name of what is asked for.
 
     Args:
-        common: Adds the options that every command has.
+        common: Adds the options that every command has, but for those of ``without``.
     """
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog=program, description=about, formatter_class=raw)
@@ -43,6 +44,7 @@ def parser_of(
             description=module.__doc__,
             formatter_class=raw,
         )
-        common(command)
+        if name not in without:
+            common(command)
         module.add_arguments(command)
     return parser

@@ -2,7 +2,7 @@
 
 Every command prints its figures. With ``--store`` it also puts them into ``docs/accuracy.json``,
 with the commit and the weights they were measured with, and renders ``docs/accuracy.md`` anew;
-``all`` does so for every command.
+``all`` does so for every command; ``compare`` holds two such files against each other.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from facefind.errors import FacefindError
 from scripts import commands
 from scripts.commands import module_of, parser_of
-from scripts.evaluation import report
+from scripts.evaluation import compare, report
 
 REPO = Path(__file__).resolve().parent.parent.parent
 
@@ -36,6 +36,9 @@ COMMANDS = (
     "grouping",
 )
 """Modules of this package in the order of ``docs/accuracy.md``; a docstring is the help."""
+
+
+COMPARE = "compare"
 
 
 class Command(commands.Command, Protocol):
@@ -61,22 +64,31 @@ class Everything:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command that is asked for."""
     modules: dict[str, Command] = {name: module_of("evaluation", name) for name in COMMANDS}
-    known: dict[str, commands.Command] = {**modules, "all": Everything()}
-    parser = parser_of("scripts/evaluate", __doc__, known, _common)
+    known: dict[str, commands.Command] = {**modules, "all": Everything(), COMPARE: compare}
+    parser = parser_of("scripts/evaluate", __doc__, known, _common, without=[COMPARE])
     arguments = parser.parse_args(argv)
-    if not arguments.data.is_dir():
+    if arguments.command != COMPARE and not arguments.data.is_dir():
         parser.error(f"there are no development photos at {arguments.data}; give --data")
-    everything = arguments.command == "all"
     if getattr(arguments, "simulated", False):
         arguments = _defaults(parser, "simulated", arguments)
     try:
-        for name in COMMANDS if everything else (arguments.command,):
-            chosen = _defaults(parser, name, arguments) if everything else arguments
-            _measure(name, modules[name], chosen, store=everything or arguments.store)
+        if arguments.command == COMPARE:
+            print(compare.render(compare.read(arguments.old), compare.read(arguments.new)))
+        else:
+            _measure_asked(parser, modules, arguments)
     except FacefindError as error:
         print(f"scripts/evaluate: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def _measure_asked(
+    parser: argparse.ArgumentParser, modules: dict[str, Command], arguments: argparse.Namespace
+) -> None:
+    everything = arguments.command == "all"
+    for name in COMMANDS if everything else (arguments.command,):
+        chosen = _defaults(parser, name, arguments) if everything else arguments
+        _measure(name, modules[name], chosen, store=everything or arguments.store)
 
 
 def _common(command: argparse.ArgumentParser) -> None:
