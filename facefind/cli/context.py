@@ -9,6 +9,8 @@ import functools
 import gc
 import logging
 import os
+import re
+import shlex
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from facefind import __version__
+from facefind.cli.output import printable
 from facefind.errors import StoreError
 from facefind.settings import DEVICES, Settings, load_settings
 
@@ -35,14 +38,25 @@ EXIT_INTERRUPTED = 130
 
 STORED_STAYS = "What is stored stays; run the same command again to go on."
 
+_PASSWORD = re.compile(
+    r"""(://[^@/:]*:) [^@/]* (?=@)  |  (password\s*=\s*) (?: '(?:\\.|[^'\\])*' | [^\s&]+ )""", re.X
+)
+"""The password in a database's URL, and in the other form that libpq reads, after what is kept."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(slots=True)
 class App:
-    """The global options of one run, and what is built from them."""
+    """The global options of one run, and what is built from them.
+
+    Attributes:
+        flags: Those given, by name.
+        words: The whole command line after the program's name.
+    """
 
     flags: dict[str, Any] = field(default_factory=dict)
+    words: Sequence[str] = ()
     _settings: Settings | None = None
     _ahead: Ahead | None = None
 
@@ -72,6 +86,16 @@ class App:
         if self._settings is None:
             self._settings = load_settings(self.flags, os.environ)
         return self._settings
+
+    @property
+    def again(self) -> str:
+        """This command with all that was given, to be shown and copied; without the password."""
+        url = self.flags.get("database_url")
+        words = [*self.words]
+        if url:
+            told = _PASSWORD.sub(r"\1\2***", url)
+            words = [word.replace(url, told) for word in words]
+        return printable(shlex.join(["facefind", *words]))
 
     @property
     def last_answer(self) -> Path:
@@ -133,6 +157,7 @@ class App:
             settings=values,
             threads=settings.threads if threads is None else threads,
             device=settings.device,
+            batch=settings.batch,
             opened=ahead.open if ahead is not None and ahead.pipeline == name else None,
         )
 

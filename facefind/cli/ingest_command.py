@@ -85,23 +85,27 @@ def command(
             bound, finder = bind_event(
                 store, name, load, pipeline, dict(assignments), thorough=thorough
             )
-        report = _ingest(app, clock, found, bound, store, finder, retry_failed)
-        # Grouping may need as much memory as the networks and the last photos hold.
-        del finder
-        give_back_freed_memory()
-        people = None
+        report, stopped = _ingest(app, clock, found, bound, store, finder, retry_failed)
+        photos_left, people = report.interrupted, None
         try:
-            if not no_group and not report.interrupted:
+            # Grouping may need as much memory as the networks and the last photos hold.
+            del finder
+            give_back_freed_memory()
+            if not no_group and not stopped:
                 with clock.stages("group"):
                     people = _group(app, store, bound)
+        except KeyboardInterrupt:
+            click.echo(err=True)  # A line of its own for the terminal's "^C".
+            stopped = True
         finally:
             # The photos are stored, whatever becomes of the people.
-            report = replace(report, seconds=clock.seconds)
+            interrupted = photos_left or (stopped and not no_group)
+            report = replace(report, seconds=clock.seconds, interrupted=interrupted)
             workers = app.settings.workers
             ledger = clock.ledger(report.seconds, workers, report.new, report.new_faces)
             _print(app, report, people, ledger)
     if report.interrupted:
-        click.echo(f"Stopped early. To go on: {_again(report, paths, retry_failed)}", err=True)
+        _say_how_to_go_on(app, photos_left, no_group)
         return EXIT_INTERRUPTED
     return EXIT_FAILED if report.failed else 0
 
@@ -114,13 +118,13 @@ def _ingest(
     store: Repository,
     finder: Pipeline,
     retry_failed: bool,
-) -> IngestReport:
-    """Stores the faces of photos; may be interrupted."""
+) -> tuple[IngestReport, bool]:
+    """Stores the faces of photos; also whether Ctrl-C was pressed, be it after the last began."""
     from facefind.ingest import ingest
     from facefind.looking import pace_of, set_up_for_many
 
     with interruptible() as stop, set_up_for_many():
-        return ingest(
+        report = ingest(
             found,
             event=event,
             store=store,
@@ -130,6 +134,8 @@ def _ingest(
             progress=counter("ingest", app.quiet),
             stop=stop,
         )
+    # Not before the block ends: until then Ctrl-C is only noted.
+    return report, stop()
 
 
 def _refuse_nothing(found: Walked, event: Event | None, paths: Sequence[Path]) -> None:
@@ -162,9 +168,13 @@ def _group(app: App, store: Repository, event: Event) -> int | None:
     return sum(person.faces > 0 for person in store.people(events=[event.id]))
 
 
-def _again(report: IngestReport, paths: Sequence[Path], retry_failed: bool) -> str:
-    words = ["facefind", "ingest", *(str(path) for path in paths), "--event", report.event]
-    return printable(shlex.join([*words, *(["--retry-failed"] if retry_failed else [])]))
+def _say_how_to_go_on(app: App, photos_left: bool, no_group: bool) -> None:
+    looked_at = "" if photos_left else "all photos were looked at, but "
+    ungrouped = (
+        f": {looked_at}the faces are not grouped into people yet, which facefind people group does"
+    )
+    click.echo(f"Stopped early{'' if no_group else ungrouped}.", err=True)
+    click.echo(f"To go on: {app.again}", err=True)
 
 
 def _print(app: App, report: IngestReport, people: int | None, ledger: Ledger | None) -> None:

@@ -93,7 +93,7 @@ def run(argv: Sequence[str] | None = None) -> None:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    app = App()
+    app = App(words=tuple(sys.argv[1:] if argv is None else argv))
     try:
         result = main.main(argv, prog_name="facefind", standalone_mode=False, obj=app)
     except FacefindError as error:

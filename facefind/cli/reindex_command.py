@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -98,9 +97,7 @@ def command(
             # What has moved is told also where a later event cannot.
             _print(app, reports, _ledger(clock, pace, reports))
     if len(reports) < len(events) or any(r.outcome == "interrupted" for r in reports):
-        flags = {"--thorough": thorough, "--leave-out-missing": leave_out_missing}
-        again = _again(pipeline, event, assignments, [flag for flag in flags if flags[flag]])
-        click.echo(f"Stopped early. To go on: {again}", err=True)
+        click.echo(f"Stopped early. To go on: {app.again}", err=True)
         return EXIT_INTERRUPTED
     return EXIT_FAILED if any(r.outcome == "incomplete" for r in reports) else 0
 
@@ -166,20 +163,6 @@ def _reindex(
         if report.carried or report.lost:
             click.echo(_decisions(report))
     return report
-
-
-def _again(
-    pipeline: str | None,
-    event: str | None,
-    assignments: Sequence[tuple[str, str]],
-    flags: Sequence[str],
-) -> str:
-    words = ["facefind", "reindex"]
-    words += ["--pipeline", pipeline] if pipeline is not None else []
-    words += ["--event", event] if event is not None else []
-    for key, value in assignments:
-        words += ["--set", f"{key}={value}"]
-    return printable(shlex.join([*words, *flags]))
 
 
 def _as_json(report: ReindexReport) -> dict[str, Any]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+import shlex
+import signal
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from facefind.cli.context import App
 from facefind.ingest import FailedPhoto, Walked
-from facefind.types import SettingValue
+from facefind.store.records import Finding
+from facefind.store.repository import Repository
+from facefind.types import Event, SettingValue
 from tests.command import Result, call_facefind
 from tests.moving import FakePipeline
 
@@ -107,3 +111,107 @@ def test_a_folder_that_cannot_be_looked_into_makes_no_event(
     assert lines[0].endswith("locked: permission denied")
     assert lines[1].startswith("facefind: There are no pictures in ")
     assert cli("status", "--json").done.json["events"] == []
+
+
+# Ctrl-C
+
+
+def press_ctrl_c_when_stored(monkeypatch: pytest.MonkeyPatch, photos: int) -> None:
+    """Presses it once so many photos are stored, the last of the run or not."""
+    record, stored = Repository.record, [0]
+
+    def then_press(self: Repository, event: Event, findings: Sequence[Finding]) -> list[bool]:
+        answers = record(self, event, findings)
+        before, stored[0] = stored[0], stored[0] + len(findings)
+        if before < photos <= stored[0]:
+            signal.raise_signal(signal.SIGINT)
+        return answers
+
+    monkeypatch.setattr(Repository, "record", then_press)
+
+
+def people_of(cli: Callable[..., Result]) -> list[object]:
+    found: list[object] = cli("people", "list", "--json").done.json["people"]
+    return found
+
+
+def to_type(told: Result) -> list[str]:
+    """The command that is said to go on, after the program's name."""
+    (line,) = re.findall(r"(?m)^To go on: (.*)$", told.err)
+    program, *words = shlex.split(line)
+    assert program == "facefind"
+    return words
+
+
+def test_ctrl_c_when_the_last_photos_are_at_hand_leaves_out_grouping(
+    photos: Path, cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        press_ctrl_c_when_stored(patch, 6)
+        patch.setattr("facefind.people.group_people", lambda *_: pytest.fail("grouped"))
+        stopped = cli("ingest", photos, "--json")
+    assert stopped.code == 130
+    assert (stopped.json["interrupted"], stopped.json["people"]) == (True, None)
+    assert (stopped.json["new"], len(stopped.json["failed"])) == (4, 1)
+    assert "Finishing the photos at hand" in stopped.err
+    assert "all photos were looked at, but the faces are not grouped into people" in stopped.err
+    assert "facefind people group" in stopped.err
+    assert people_of(cli) == []
+    again = cli(*to_type(stopped)).json
+    assert (again["interrupted"], again["new"], again["skipped"]) == (False, 0, 5)
+    assert again["people"] == len(people_of(cli)) > 0
+
+
+def test_ctrl_c_when_the_last_photos_are_at_hand_and_nothing_is_left_to_do(
+    photos: Path, cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    press_ctrl_c_when_stored(monkeypatch, 6)
+    told = cli("ingest", photos, "--no-group")
+    assert "Finishing the photos at hand" in told.err
+    assert told.code == 1  # one photo is broken
+    assert "Stopped" not in told.err
+    assert "Next: facefind who" in told.out
+
+
+def test_ctrl_c_while_faces_are_grouped_ends_with_the_summary_and_a_hint(
+    photos: Path, cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("still here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Repository, "put_groups", interrupted)
+        stopped = cli("ingest", photos)
+    assert stopped.code == 130
+    assert "(4 new, 1 known, 1 failed; " in stopped.out
+    assert "Next:" not in stopped.out
+    assert "all photos were looked at, but the faces are not grouped into people" in stopped.err
+    assert "Traceback" not in stopped.err
+    assert people_of(cli) == []
+    assert cli("people", "group").code == 0
+    assert len(people_of(cli)) > 0
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "--no-group --fast --thorough --profile",
+        "--pipeline dlib --set detector.threshold=0.4 --event other --retry-failed -v",
+        "",
+    ],
+)
+def test_the_command_to_go_on_has_all_that_was_given(
+    photos: Path, cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("FACEFIND_THREADS", "1")
+    monkeypatch.setenv("FACEFIND_BATCH", "1")
+    with monkeypatch.context() as patch:
+        press_ctrl_c_when_stored(patch, 1)
+        stopped = cli("ingest", photos, *given.split())
+    assert stopped.code == 130
+    assert ("people group" in stopped.err) == ("--no-group" not in given)
+    assert "all photos were looked at" not in stopped.err
+    words = to_type(stopped)
+    assert words[words.index("ingest") :] == ["ingest", str(photos), *given.split()]
+    assert cli(*words).code == 1  # one photo is broken

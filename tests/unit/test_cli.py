@@ -22,13 +22,12 @@ from typing import Any
 import pytest
 
 from facefind import __version__
-from facefind.cli import ingest_command, output
+from facefind.cli import output
 from facefind.cli.context import App
 from facefind.cli.main import COMMANDS
 from facefind.cli.output import counter, plural, progress, shown
 from facefind.errors import InferenceError, StoreError
 from facefind.inference.pipeline import resolve_settings
-from facefind.ingest import IngestReport
 from facefind.types import Event
 from tests.command import Result, call_facefind
 from tests.fakes import RED, write_photo
@@ -192,11 +191,25 @@ def test_a_folder_without_pictures_is_refused(
     assert "There are no pictures in" in result.err
 
 
-def test_a_command_to_copy_is_quoted_for_the_shell(tmp_path: Path) -> None:
-    report = IngestReport("O'Brien's $x", "dlib", 1, 1, 1, 0, (), 0, 0.1, True)
-    again = ingest_command._again(report, [tmp_path / "a b"], retry_failed=True)
-    expected = ["facefind", "ingest", str(tmp_path / "a b"), "--event", "O'Brien's $x"]
-    assert shlex.split(again) == [*expected, "--retry-failed"]
+def test_a_command_to_copy_is_quoted_for_the_shell() -> None:
+    words = ("ingest", "a b", "--event", "O'Brien's $x", "--retry-failed")
+    assert shlex.split(App(words=words).again) == ["facefind", *words]
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql://ann:se%40cret@host:5432/db", "postgresql://ann:***@host:5432/db"),
+        ("postgresql:///db?password=secret&host=/tmp", "postgresql:///db?password=***&host=/tmp"),
+        ("host=a password = 'se cret' dbname=b", "host=a password = *** dbname=b"),
+        ("host=a password=secret", "host=a password=***"),
+        ("postgresql://ann@host:5432/db", "postgresql://ann@host:5432/db"),
+    ],
+)
+def test_a_command_to_copy_holds_no_password(url: str, told: str) -> None:
+    for words in (("--database-url", "{}", "status"), ("status", "--database-url={}")):
+        app = App({"database_url": url}, [word.format(url) for word in words])
+        assert shlex.split(app.again)[1:] == [word.format(told) for word in words]
 
 
 class Terminal:
