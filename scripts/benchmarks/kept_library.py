@@ -57,7 +57,7 @@ class Library:
         connection: To its database.
         vectors, probes: (N, D) and (Q, D), see `drawn_library`.
         folder: With both as ``vectors.npy`` and ``probes.npy``.
-        build_seconds: That the index took, by the clock.
+        build_seconds: That the index took, by the clock; None where nobody looked.
         definition: The index, in SQL.
         megabytes: Of the index.
     """
@@ -66,7 +66,7 @@ class Library:
     vectors: FloatArray
     probes: FloatArray
     folder: Path
-    build_seconds: float
+    build_seconds: float | None
     definition: str
     megabytes: float
 

@@ -161,8 +161,10 @@ def _rendered(library: dict[str, Any]) -> str:
         for name, row in rows.items()
     ]
     made = f"{library['faces']:,} faces of {library['dimension']} numbers: the index takes "
-    made += f"{library['index_megabytes']:.0f} MB, was built in {library['build_seconds']:.0f} s "
-    made += f"and holds {library['ef_search']} faces in view (ef_search)"
+    made += f"{library['index_megabytes']:.0f} MB"
+    if library["build_seconds"] is not None:
+        made += f", was built in {library['build_seconds']:.0f} s"
+    made += f" and holds {library['ef_search']} faces in view (ef_search)"
     if peer:
         made += f"; faiss built its own in {peer['hnsw']['build_seconds']:.0f} s on one core"
     parts = [f"### {library['faces']:,} x {library['dimension']}", f"{made}."]
