@@ -108,13 +108,15 @@ class Brake:
 def set_up_for_many() -> Iterator[None]:
     """Sets the process up for photos that have a thread each.
 
-    OpenCV uses no further threads for a picture, and freed memory is kept for the next one.
+    OpenCV and the decoders use no further threads for a picture, and freed memory is kept for the
+    next one.
     """
     keep_freed_memory()
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        yield
+        with images.one_thread_each():
+            yield
     finally:
         cv2.setNumThreads(before)
 

@@ -6,6 +6,7 @@ from facefind.images.decode import decode
 from facefind.images.discover import ALBUMS_RECORD, discover, discover_apart
 from facefind.images.draw import draw_faces
 from facefind.images.files import FileContent, read_file, stamp
+from facefind.images.loading import one_thread_each
 from facefind.images.metadata import Metadata, metadata_of, read_metadata
 from facefind.images.opened import OpenedPhoto
 from facefind.images.photo import read_for_pictures, read_photo
@@ -29,6 +30,7 @@ __all__ = [
     "face_cover",
     "face_square",
     "metadata_of",
+    "one_thread_each",
     "read_file",
     "read_for_pictures",
     "read_metadata",

@@ -55,6 +55,16 @@ _STEPS = (8, 4, 2, 1)
 
 _parsing = threading.Lock()
 
+_OWN_THREADS = {
+    "AVIF": ("PIL.AvifImagePlugin", "DEFAULT_MAX_THREADS", 1),
+    "HEIF": ("pillow_heif.options", "DECODE_THREADS", 0),
+}
+"""Where plugins keep how many threads a picture is decoded in that is opened next, and what stands
+for a single one. libheif counts those beside the caller's, for the tiles that phones write."""
+
+_single_threads = 0
+"""How many `one_thread_each` there are."""
+
 
 class Header(NamedTuple):
     """What a file says before its pixels are decoded.
@@ -162,13 +172,52 @@ def _quietly() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Has pictures that are opened meanwhile, by whichever thread, decoded in one thread each.
+
+    For many that are decoded at once: the decoders of HEIC and AVIF bring threads of their own,
+    four or one for each core.
+    """
+    _count_single_threads(1)
+    try:
+        yield
+    finally:
+        _count_single_threads(-1)
+
+
+def _count_single_threads(more: int) -> None:
+    global _single_threads
+    with _parsing:
+        _single_threads += more
+
+
+@contextmanager
+def _threads_set(format_: str) -> Iterator[None]:
+    """Tells a format's plugin of `one_thread_each`, while a picture is opened.
+
+    The plugins' numbers are global, hence they are set under the lock of `_quietly` alone.
+    """
+    if not _single_threads or format_ not in _OWN_THREADS:
+        yield
+        return
+    module, name, single = _OWN_THREADS[format_]
+    plugin = import_module(module)
+    before = getattr(plugin, name)
+    setattr(plugin, name, single)
+    try:
+        yield
+    finally:
+        setattr(plugin, name, before)
+
+
 def open_picture(format_: str, data: bytes, max_megapixels: float) -> Image.Image:
     """The picture with its header read and its size checked, its pixels not yet decoded.
 
     Pillow's plugins are called directly: ``Image.open`` would try formats not meant here (EPS
     runs Ghostscript), have its own idea of too large, and needs HEIF registered globally.
     """
-    with _quietly():
+    with _quietly(), _threads_set(format_):
         image = _opener(format_)(BytesIO(data))
         _refuse_large(image.size, max_megapixels)
     return image
