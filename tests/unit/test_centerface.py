@@ -377,6 +377,46 @@ def test_a_first_look_at_many_pixels_is_had_in_parts() -> None:
     assert sum(sizes) > 5800 * 8600 * (14 / 60) ** 2
 
 
+class Bright:
+    """Sees whatever is bright as a face, where it is 40 to 100 pixels large and not cut off."""
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        bright = feeds["input.1"][0, 0] > 128
+        height, width = bright.shape
+        planes = Planes(height // 4, width // 4)
+        rows, columns = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
+        if len(rows) and rows[0] and columns[0] and rows[-1] < height - 1:
+            tall, wide = np.ptp(rows) + 1, np.ptp(columns) + 1
+            if columns[-1] < width - 1 and 40 <= max(tall, wide) <= 100:
+                middle = int(rows.mean()) // 4, int(columns.mean()) // 4
+                planes.put(*middle, 0.9, tall, wide)
+        return [output[np.newaxis] for output in planes.outputs]
+
+
+@pytest.mark.parametrize("side", [60, 88, 100, 132, 180, 260, 360])
+@pytest.mark.parametrize("corner", [(1480, 1120), (1000, 2000)], ids=["across parts", "in one"])
+def test_no_size_of_face_is_lost_between_parts_and_the_whole(
+    side: int, corner: tuple[int, int]
+) -> None:
+    # A picture at a quarter of its photo's size: 4000 by 3000 pixels.
+    image = np.zeros((750, 1000, 3), np.uint8)
+    x, y, s = (value // 4 for value in (*corner, side))
+    image[y : y + s, x : x + s] = 255
+    detector = CenterFaceDetector(Bright(), CenterFaceSettings(working_size=4096, turns=0))
+    (face,) = detector.detect(image, 0.25)
+    assert face.box == pytest.approx(Box(x, y, s, s), abs=3)
+
+
+def test_after_parts_of_a_look_from_far_there_is_one_look_at_the_whole() -> None:
+    network = FakeNetwork()
+    CenterFaceDetector(network, CenterFaceSettings(turns=0)).detect(
+        np.zeros((1450, 2150, 3), np.uint8), 0.25
+    )
+    *parts, whole = [blob.shape[2:] for blob in network.blobs]
+    assert parts == 4 * [(544, 768)]
+    assert whole == (448, 640)
+
+
 def test_a_doubtful_face_is_looked_at_in_the_mirror() -> None:
     doubtful = one_face(1024, 1024, row=100, column=50, heat=0.4, side=40)
     mirrored = one_face(1024, 1024, row=100, column=255 - 50, heat=0.9, side=40)

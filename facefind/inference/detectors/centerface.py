@@ -190,8 +190,7 @@ class CenterFaceDetector:
 
     def _sight(self, view: View) -> _Sight:
         """What is seen in a picture that may be upright."""
-        plan = view.plan
-        seen = self._first_look(view)
+        plan, seen = view.plan, self._first_look(view)
         if not plan.far or any(self._is_large_hint(face, plan) for face in seen):
             seen += self._from_afar(view)
         if not plan.closer:
@@ -203,15 +202,20 @@ class CenterFaceDetector:
     def _first_look(self, view: View, mirrored: bool = False) -> list[Detection]:
         """The faces seen in the whole picture."""
         plan, (width, height) = view.plan, view.size
-        if _bounded(width, height, plan.first) == plan.first:
-            return self._see(view.whole(plan.first), mirrored)
-        core = math.ceil((_PART - 2 * _MARGIN) / plan.first)
-        margin = math.ceil(_MARGIN / plan.first)
-        seen, _ = self._parts(view, plan.first, cover(width, height, core, margin), mirrored)
-        # What no part shows whole; the two do not measure a face quite alike.
-        factor = min(self._settings.far_size / plan.long_side, plan.first)
-        whole = self._see(view.whole(_bounded(width, height, factor)), mirrored)
-        return seen + [face for face in whole if _side(face) > 0.9 * 2 * margin]
+        far = _bounded(width, height, min(self._settings.far_size / plan.long_side, plan.first))
+        seen: list[Detection] = []
+        factor, least = plan.first, 0.0
+        while far < factor > _bounded(width, height, factor):
+            core = math.ceil((_PART - 2 * _MARGIN) / factor)
+            margin = math.ceil(_MARGIN / factor)
+            shown, _ = self._parts(view, factor, cover(width, height, core, margin), mirrored)
+            seen += [face for face in shown if _side(face) > least]
+            # What no part shows whole; two looks do not measure a face quite alike.
+            least = 0.9 * 2 * margin
+            # By halves, as at a quarter what just fits no part is easily missed.
+            factor = far if plan.far else max(far, factor / 2)
+        whole = self._see(view.whole(factor), mirrored)
+        return seen + [face for face in whole if _side(face) > least]
 
     def _is_large_hint(self, face: Detection, plan: Plan) -> bool:
         return face.score < _SURE and _side(face) >= _CLOSE_UP * plan.long_side
@@ -221,10 +225,8 @@ class CenterFaceDetector:
         size, plan = self._settings.close_up_size, view.plan
         if not 0 < size < plan.first * plan.long_side:
             return []
-        large = _CLOSE_UP * plan.long_side
-        return [
-            face for face in self._see(view.whole(size / plan.long_side)) if _side(face) >= large
-        ]
+        seen = self._see(view.whole(size / plan.long_side))
+        return [face for face in seen if _side(face) >= _CLOSE_UP * plan.long_side]
 
     def _worth_another(
         self, seen: Sequence[Detection], plan: Plan
