@@ -166,7 +166,7 @@ def _rendered(library: dict[str, Any]) -> str:
         made += f", was built in {library['build_seconds']:.0f} s"
     made += f" and holds {library['ef_search']} faces in view (ef_search)"
     if peer:
-        made += f"; faiss built its own in {peer['hnsw']['build_seconds']:.0f} s on one core"
+        made += f"; faiss built its own in {peer['hnsw']['build_seconds']:.0f} s of CPU"
     parts = [f"### {library['faces']:,} x {library['dimension']}", f"{made}."]
     parts.append(arithmetic.table(head, lines))
     if "stored" in library:
