@@ -298,7 +298,7 @@ class _Run:
             again: list[Path] = []
             todo = self._brake.along(paths)
             with Workers(self._pace.threads) as workers:
-                for found in look_at_all(workers, todo, self._look, self._eyes, self._pace):
+                for found in look_at_all(workers, todo, self._look, self._eyes):
                     with self._pace.stages("store"):
                         lost = self._record(found)
                     again += lost

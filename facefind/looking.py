@@ -17,6 +17,7 @@ import cv2
 from facefind import images
 from facefind.errors import InferenceError, OutOfMemory, PhotoError
 from facefind.flow import Flow, Gate, Workers
+from facefind.inference.batches import Batch
 from facefind.inference.protocols import BatchFinder, PhotoPixels, Seen
 from facefind.memory import keep_freed_memory
 from facefind.settings import Settings
@@ -24,12 +25,6 @@ from facefind.stages import Stages, untimed
 from facefind.types import Face, Image, PhotoInfo
 
 _log = logging.getLogger(__name__)
-
-BATCH = 16
-"""Faces embedded together; on a processor more is no faster."""
-
-PHOTOS_TOGETHER = 8
-"""Photos at most whose faces are embedded together: those after them wait to be stored."""
 
 PIXELS_AT_ONCE = 100_000_000
 """Photos with more are looked at one at a time; see also `PIXELS_EACH`."""
@@ -61,13 +56,12 @@ class Pace:
     """How a run goes about it; what it finds is the same.
 
     Attributes:
-        threads: Photos looked at at once.
-        batch: Faces from which on they are embedded together.
+        threads: Photos looked at at once. How many faces are embedded together is the finder's to
+            say: it knows what its network runs on.
         stages: Measures "read", "decode", "detect", "align", "embed" and "store".
     """
 
     threads: int = 1
-    batch: int = BATCH
     stages: Stages = untimed
 
 
@@ -78,10 +72,9 @@ def pace_of(settings: Settings, stages: Stages = untimed) -> Pace:
     """How a run is to go about it, as the settings say or else as suits the machine.
 
     That is a photo at once for each core, as long as there is memory for so many: a network has
-    one thread then, since several that share cores slow each other down. And `BATCH` faces
-    together.
+    one thread then, since several that share cores slow each other down.
     """
-    return Pace(settings.workers, settings.batch or BATCH, stages)
+    return Pace(settings.workers, stages)
 
 
 class Brake:
@@ -172,6 +165,11 @@ class Eyes:
         self._gate = Gate(self._room)
         self._searches: dict[str, Future[Searched]] = {}
         self._lock = threading.Lock()
+
+    @property
+    def batch(self) -> Batch:
+        """How many faces are to be embedded together."""
+        return self._finder.batch
 
     def read(self, path: Path) -> images.FileContent:
         """A file, read once more alone where there was no room for it.
@@ -284,7 +282,7 @@ class _TimedPixels:
 
 
 def look_at_all(
-    workers: Workers, items: Iterable[Item], look: Callable[[Item], Look[A]], eyes: Eyes, pace: Pace
+    workers: Workers, items: Iterable[Item], look: Callable[[Item], Look[A]], eyes: Eyes
 ) -> Iterator[Sequence[Found[A]]]:
     """What is found in the photos of items, in their order, several at a time.
 
@@ -293,9 +291,16 @@ def look_at_all(
         look: Reads one and has it searched; called in threads. What it answers with goes on to the
             result with its item, which may be another than it was given.
     """
-    together = min(PHOTOS_TOGETHER, pace.batch)
+    batch = eyes.batch
     way = Flow(
-        workers, items, look, eyes.recognise, weight=_faces, enough=pace.batch, together=together
+        workers,
+        items,
+        look,
+        eyes.recognise,
+        weight=_faces,
+        enough=batch.faces,
+        # They hold chips, and their pixels no longer.
+        together=batch.photos,
     )
     return iter(way)
 

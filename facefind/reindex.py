@@ -257,7 +257,7 @@ class _Run:
         """False as soon as the successor is gone."""
         todo = self._brake.along(photos)
         with Workers(self._pace.threads) as workers:
-            for found in look_at_all(workers, todo, self._look, self._eyes, self._pace):
+            for found in look_at_all(workers, todo, self._look, self._eyes):
                 with self._pace.stages("store"):
                     if not self._record(found):
                         return False

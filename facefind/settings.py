@@ -41,7 +41,9 @@ class Settings:
         database_url_from: What the user calls the place where it was given.
         threads: Photos that ingest and reindex look at at once, and the threads of a model where
             there is but one picture; 0 for one on each core, but no more photos than memory allows.
-        batch: Faces that are embedded together; 0 leaves the choice to the program.
+        batch: Faces that are gathered across photos, and embedded in one run of the network; they
+            wait for each other no longer than `facefind.flow.PATIENCE`. 0 for as many as suit the
+            device; see `facefind.inference.batches`. A run takes a few megabytes for each.
         device: What models run on: "cuda" is an NVIDIA GPU or an error, "auto" one that works.
     """
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image as PillowImage
 
+from facefind.inference.batches import Batch, batch_of
 from facefind.inference.protocols import PhotoPixels, Seen
 from facefind.stages import Stages, untimed
 from facefind.store.records import (
@@ -52,6 +53,8 @@ def write_photo(
 
 class InTwoSteps:
     """Gives a stand-in that finds faces at once the two steps of a pipeline."""
+
+    batch: Batch = batch_of(0, 2, on_gpu=False)
 
     def see(self, photo: PhotoPixels, stages: Stages = untimed) -> Seen:
         """Finds the faces; the chips of the answer are the faces themselves."""

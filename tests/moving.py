@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from facefind.inference.batches import Batch
 from facefind.inference.pipeline import PIPELINES, Pipeline, resolve_settings
 from facefind.inference.protocols import Parts
 from facefind.ingest import IngestReport, find_photos, ingest
-from facefind.looking import Pace
 from facefind.reindex import ReindexReport, reindex, target_of
 from facefind.store.repository import Repository
 from facefind.types import Detection, Event, Face, FloatArray, Image, SettingValue
@@ -45,6 +45,8 @@ class FakePipeline(InTwoSteps, Pipeline):
     Args:
         shift: By how many pixels its boxes lie further to the right than `ColourFinder`'s.
     """
+
+    batch = Batch(1, 1, 1)
 
     def __init__(
         self,
@@ -120,7 +122,6 @@ def move(
 ) -> ReindexReport:
     """Moves an event, each photo in a transaction of its own."""
     finder = finder or FakePipeline(WIDE)
-    options = {"pace": Pace(batch=1), **options}
     return reindex(the_event(store, name), target_of(finder), store=store, finder=finder, **options)
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from facefind.errors import InferenceError, UsageError
 from facefind.inference import chips, options, quality, scaled, weights
 from facefind.inference.ahead import open_model
+from facefind.inference.batches import Batch, batch_of, in_runs
+from facefind.inference.checks import is_sound, opencv_errors
 from facefind.inference.detectors.centerface import (
     THOROUGH,
     CenterFaceDetector,
@@ -35,7 +35,7 @@ from facefind.inference.protocols import (
     ScalingDetector,
     Seen,
 )
-from facefind.inference.session import check_runtime
+from facefind.inference.session import Session, check_runtime
 from facefind.settings import Device
 from facefind.stages import Stages, untimed
 from facefind.types import Detection, Embeddings, Face, Image, SettingValue
@@ -63,6 +63,7 @@ class PipelineSpec:
         align: Makes what cuts the chips out.
         embedder: Makes the embedder.
         assess: Makes what judges the faces; None where nothing was fitted.
+        views: Pictures of a face in a run of the embedder; None where a run takes one picture.
         thorough: Settings by key that find more for more time; empty where there are none.
     """
 
@@ -76,6 +77,7 @@ class PipelineSpec:
     align: Callable[[OpenModel], Aligner]
     embedder: Callable[[OpenModel], Embedder]
     assess: Callable[[], Assessor] | None = None
+    views: int | None = 1
     thorough: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -92,6 +94,7 @@ _DLIB = PipelineSpec(
     align=lambda model: dlib_resnet.DlibAligner(model("dlib_landmarks")),
     embedder=lambda model: dlib_resnet.DlibResnetEmbedder(model("dlib_resnet")),
     assess=lambda: quality.load("dlib", dlib_resnet.TEMPLATE),
+    views=dlib_resnet.VIEWS,
     thorough=THOROUGH,
 )
 
@@ -115,6 +118,7 @@ PIPELINES: dict[str, PipelineSpec] = {
         detector=lambda settings, _: HaarDetector(settings),
         align=lambda _: clip.grey_crops,
         embedder=lambda model: clip.ClipEmbedder(model("clip")),
+        views=None,
     ),
     "sface": PipelineSpec(
         name="sface",
@@ -128,6 +132,7 @@ PIPELINES: dict[str, PipelineSpec] = {
         detector=lambda settings, model: YuNetDetector(model("yunet"), settings),
         align=lambda _: chips.align,
         embedder=lambda model: sface.SFaceEmbedder(model("sface_2021dec")),
+        views=None,
     ),
     "arcface": PipelineSpec(
         name="arcface",
@@ -171,12 +176,12 @@ class CheckedDetector:
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise InferenceError(f"No RGB picture: {image.dtype} of shape {image.shape}.")
-        with _opencv_errors():
+        with opencv_errors():
             if isinstance(self._detector, ScalingDetector):
                 found = self._detector.detect(image, scale)
             else:
                 found = self._detector.detect(image)
-        if not all(_is_sound(detection) for detection in found):
+        if not all(is_sound(detection) for detection in found):
             raise InferenceError("The detector answered with an impossible box.")
         return sorted(found, key=lambda face: (-face.score, face.box.y, face.box.x))
 
@@ -188,6 +193,9 @@ class Pipeline:
         spec: What the pipeline is.
         settings: All its settings by key, as `resolve_settings` gives them.
         fingerprint: Tells its weights from others; faces of two fingerprints do not compare.
+
+    Args:
+        batch: Faces that are embedded together; 0 for as many as suit the device.
     """
 
     def __init__(
@@ -196,12 +204,18 @@ class Pipeline:
         parts: Parts,
         settings: Mapping[str, SettingValue],
         fingerprint: str,
+        batch: int = 0,
     ) -> None:
         self.spec = spec
         self.settings = dict(settings)
         self.fingerprint = fingerprint
-        self._parts = parts
+        self._parts, self._given = parts, batch
         self._detector = CheckedDetector(parts.detector)
+
+    @property
+    def batch(self) -> Batch:
+        """How many faces `recognise` takes best, and how many are embedded in one run."""
+        return batch_of(self._given, self.spec.views, on_gpu=self._parts.on_gpu())
 
     def find_faces(self, image: Image) -> list[Face]:
         """The faces of an upright picture, RGB uint8 (H, W, 3), in the order of `detect`.
@@ -282,11 +296,11 @@ class Pipeline:
         return self._cut(Pictured(image, face) for face in detections)
 
     def _cut(self, faces: Iterable[Pictured]) -> list[Image]:
-        with _opencv_errors():
+        with opencv_errors():
             return self._parts.align(faces)
 
     def _embed(self, cut: Sequence[Image]) -> Embeddings:
-        vectors, asymmetry = self._parts.embedder.embed(cut)
+        vectors, asymmetry = in_runs(self._parts.embedder.embed, cut, self.batch.run)
         if vectors.shape != (len(cut), self.spec.dimension):
             raise InferenceError(f"The embedder answered with shape {vectors.shape}.")
         if not np.isfinite(vectors).all():
@@ -310,6 +324,7 @@ def load_pipeline(
     settings: Mapping[str, SettingValue] | None = None,
     threads: int = 0,
     device: Device = "auto",
+    batch: int = 0,
     opened: OpenModel | None = None,
 ) -> Pipeline:
     """A pipeline whose weights and runtime are there; the networks load at first use.
@@ -320,6 +335,7 @@ def load_pipeline(
         settings: As `resolve_settings` gives them; what is missing takes its default.
         threads: Threads per network; 0 for one per core.
         device: What the networks run on; see `facefind.inference.session.Session`.
+        batch: Faces that are embedded together; 0 for as many as suit the device.
         opened: Gives networks that are opened already; see `facefind.inference.ahead.Ahead`.
 
     Raises:
@@ -332,17 +348,24 @@ def load_pipeline(
     check_runtime(device)
     open_ = opened or (lambda record: open_model(record, models_dir, threads, device))
     sessions = {record: open_(record) for record in spec.weights}
-    model = sessions.__getitem__
+    model, embedding = sessions.__getitem__, list[Model]()
+
+    def for_embedding(record: str) -> Model:
+        embedding.append(model(record))
+        return embedding[-1]
+
     return Pipeline(
         spec,
         Parts(
             spec.detector(chosen, model),
             spec.align(model),
-            spec.embedder(model),
+            spec.embedder(for_embedding),
             spec.assess and spec.assess(),
+            lambda: any(isinstance(each, Session) and each.on_gpu for each in embedding),
         ),
         options.described(chosen, _PREFIX),
         weights.fingerprint(spec.weights, models_dir),
+        batch,
     )
 
 
@@ -374,19 +397,3 @@ def _spec(name: str) -> PipelineSpec:
 
 def _settings(spec: PipelineSpec, overrides: Mapping[str, object]) -> Any:
     return options.resolve(spec.settings, overrides, _PREFIX)
-
-
-def _is_sound(detection: Detection) -> bool:
-    box, points = detection.box, detection.landmarks
-    finite = np.isfinite((*box, detection.score)).all()
-    return bool(
-        finite and box.w > 0 and box.h > 0 and (points is None or np.isfinite(points).all())
-    )
-
-
-@contextmanager
-def _opencv_errors() -> Iterator[None]:
-    try:
-        yield
-    except cv2.error as error:
-        raise InferenceError(f"OpenCV refused the picture: {error}") from error

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
+from facefind.inference.batches import Batch
 from facefind.stages import Stages, untimed
 from facefind.types import Detection, Embeddings, Face, FloatArray, Image, Quality
 
@@ -90,7 +91,11 @@ class Embedder(Protocol):
     """Turns chips into vectors."""
 
     def embed(self, chips: Sequence[Image]) -> Embeddings:
-        """One row per chip, in their order; there may be none."""
+        """One row per chip, in their order; there may be none.
+
+        Args:
+            chips: All go into one run where the network takes several; whoever asks bounds them.
+        """
 
 
 class Assessor(Protocol):
@@ -131,6 +136,10 @@ class Seen(NamedTuple):
 class BatchFinder(Protocol):
     """Finds faces in two steps, so that the second can take many photos at once."""
 
+    @property
+    def batch(self) -> Batch:
+        """How much the second step takes best."""
+
     def see(self, photo: PhotoPixels, stages: Stages = untimed) -> Seen:
         """The faces of a photo, best first; any thread may ask.
 
@@ -147,9 +156,14 @@ class BatchFinder(Protocol):
 
 
 class Parts(NamedTuple):
-    """What a pipeline is assembled from."""
+    """What a pipeline is assembled from.
+
+    Attributes:
+        on_gpu: Whether the embedder's network is on a GPU; asked anew whenever faces are embedded.
+    """
 
     detector: Detector
     align: Aligner
     embedder: Embedder
     assess: Assessor | None = None
+    on_gpu: Callable[[], bool] = lambda: False

@@ -88,12 +88,16 @@ class Session:
 
     @property
     def on_gpu(self) -> bool:
-        """Whether it runs on a GPU, where large batches pay; loads it.
+        """Whether it runs on a GPU, where large batches pay; before it is loaded, whether it is
+        going to try.
 
         Raises:
-            RuntimeMissing, SetupError, WeightsError: As `run`.
+            RuntimeMissing, SetupError: See `check_runtime`.
         """
-        return _CUDA in self._ready().get_providers()
+        session = self._session  # Not waiting for a thread that is loading it.
+        if session is not None:
+            return _CUDA in session.get_providers()
+        return not self._gpu_failed and _lacking(_runtime()) is None
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """The outputs, in the network's order, for inputs by name.

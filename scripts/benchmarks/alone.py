@@ -22,7 +22,7 @@ from facefind.inference import ahead
 from facefind.inference.options import resolve
 from facefind.inference.pipeline import PIPELINES, CheckedDetector, Pipeline, resolve_settings
 from facefind.inference.protocols import Model, Parts, Seen
-from facefind.looking import BATCH, PHOTOS_TOGETHER, set_up_for_many
+from facefind.looking import set_up_for_many
 from scripts.evaluation.models import models_dir
 
 
@@ -107,10 +107,10 @@ def rate(photos: Sequence[str], threads: int, name: str = "dlib") -> dict[str, A
 
 def _faces(finder: Pipeline, paths: Iterator[Path]) -> int:
     """How many faces are found and embedded in the photos that are left."""
-    found, gathered = 0, list[Seen]()
+    found, gathered, batch = 0, list[Seen](), finder.batch
     for path in paths:
         gathered.append(finder.see(OpenedPhoto(path.read_bytes())))
-        if len(gathered) == PHOTOS_TOGETHER or sum(len(s.chips) for s in gathered) >= BATCH:
+        if len(gathered) == batch.photos or sum(len(s.chips) for s in gathered) >= batch.faces:
             found += sum(map(len, finder.recognise(gathered)))
             gathered.clear()
     return found + sum(map(len, finder.recognise(gathered)))

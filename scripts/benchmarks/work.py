@@ -19,9 +19,10 @@ import numpy as np
 
 from facefind.flow import Workers
 from facefind.images import OpenedPhoto, read_file
+from facefind.inference.batches import Batch
 from facefind.inference.pipeline import Pipeline
 from facefind.inference.protocols import PhotoPixels, Seen
-from facefind.looking import BATCH, Eyes, Look, Pace, look_at_all, set_up_for_many
+from facefind.looking import Eyes, Look, Pace, look_at_all, set_up_for_many
 from facefind.stages import Stages, StageTimer, untimed
 from facefind.store.repository import Repository
 from facefind.types import Face, Image
@@ -38,6 +39,9 @@ ROWS = 24
 
 WARM_UP = 4
 
+TOGETHER = 16
+"""Photos in a transaction."""
+
 
 def looked_at(mixes: Sequence[Sequence[str]], threads: int) -> dict[str, Any]:
     """What was done for each mix of photos, and CPU milliseconds of each stage for it.
@@ -49,13 +53,13 @@ def looked_at(mixes: Sequence[Sequence[str]], threads: int) -> dict[str, Any]:
     done = []
     with set_up_for_many():
         # The last that are needed are loaded with the first face.
-        _look(counting, [mix[0] for mix in mixes], Pace(threads, BATCH))
+        _look(counting, [mix[0] for mix in mixes], Pace(threads))
         start, busy = time.perf_counter(), time.process_time()
         for photos in mixes:
             shown.clear()
             counting.clear()
             timer = StageTimer()
-            _look(counting, photos, Pace(threads, BATCH, timer))
+            _look(counting, photos, Pace(threads, timer))
             spent = {stage: 1000 * spent.cpu for stage, spent in timer.spent.items()}
             done.append({**_work(counting, photos, shown[DETECTOR].pixels), "cpu": spent})
         seconds, cpu = time.perf_counter() - start, time.process_time() - busy
@@ -93,7 +97,7 @@ def _look(finder: _Counting, photos: Sequence[str], pace: Pace) -> None:
         return Look(file.sha256, eyes.search(file.sha256, file.data), path)
 
     with Workers(pace.threads) as workers:
-        for found in look_at_all(workers, map(Path, photos), look, eyes, pace):
+        for found in look_at_all(workers, map(Path, photos), look, eyes):
             for one in found:
                 if one.error is not None:
                     raise one.error
@@ -106,6 +110,11 @@ class _Counting:
     def __init__(self, finder: Pipeline) -> None:
         self._finder, self._lock = finder, Lock()
         self.clear()
+
+    @property
+    def batch(self) -> Batch:
+        """As the pipeline's."""
+        return self._finder.batch
 
     def clear(self) -> None:
         """Begins anew."""
@@ -158,18 +167,20 @@ def rows(faces: int) -> dict[str, Any]:
         event = store.ensure_event("bench", "dlib", "bench", 128, {})
         before = _index_bytes(new)
         spent = []
-        for first in range(0, ROWS * BATCH, BATCH):
-            batch = [drawn_photo(number, faces, random) for number in range(first, first + BATCH)]
+        for first in range(0, ROWS * TOGETHER, TOGETHER):
+            batch = [
+                drawn_photo(number, faces, random) for number in range(first, first + TOGETHER)
+            ]
             start = time.process_time() + watching.cpu_of(new.info.backend_pid)
             store.record(event, batch)
             end = time.process_time() + watching.cpu_of(new.info.backend_pid)
-            spent.append(1000 * (end - start) / BATCH)
+            spent.append(1000 * (end - start) / TOGETHER)
         size = _index_bytes(new) - before
     return {
         "seconds": 0.0,
         "cpu": statistics.median(spent[WARM_UP:]),
         "index": size,
-        "stored": ROWS * BATCH * faces,
+        "stored": ROWS * TOGETHER * faces,
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from facefind.errors import StoreError
+from facefind.inference.batches import Batch
 from facefind.ingest import find_photos, ingest
 from facefind.looking import Pace
 from facefind.store.records import FailedFile, FoundCopy, FoundPhoto
@@ -120,8 +121,9 @@ def test_many_threads_store_what_one_does(store: Repository, tmp_path: Path, sql
         size = (90 + 3 * (number * 7 % 30), 60 + number)
         write_photo(tmp_path / f"{number:02}.png", *(RED, GREEN, BLUE)[: number % 4], size=size)
     found = {}
-    for name, pace in (("one", Pace(1, batch=1)), ("five", Pace(5, batch=7))):
+    for name, pace, batch in (("one", Pace(1), 1), ("five", Pace(5), 7)):
         finder = FakePipeline(NARROW)
+        finder.batch = Batch(batch, batch, batch)
         event = store.ensure_event(name, NARROW, finder.fingerprint, 128, finder.settings)
         report = ingest(find_photos([tmp_path]), event=event, store=store, finder=finder, pace=pace)
         assert report.new == 30

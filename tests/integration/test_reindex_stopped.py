@@ -42,7 +42,7 @@ with open_store(Path(sys.argv[1]), sys.argv[2]) as store:
     print("ready", flush=True)
     sys.stdin.readline()
     step = Stopper.of(sys.argv[3]).step
-    event, pace = the_event(store), Pace(threads=2, batch=1)
+    event, pace = the_event(store), Pace(threads=2)
     report = reindex(event, target_of(finder), store=store, finder=finder, pace=pace)
     print(report.outcome, flush=True)
 """

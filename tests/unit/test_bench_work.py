@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from facefind.inference.batches import PHOTOS, batch_of
 from facefind.inference.protocols import PhotoPixels, Seen
-from facefind.looking import PHOTOS_TOGETHER
 from facefind.stages import Stages, untimed
 from facefind.types import Image
 from scripts.benchmarks import alone, ingest, watching, work
@@ -31,6 +31,8 @@ class Photo:
 
 class Finder:
     """Sees as many chips in a photo as it is told to, after looking at it at some scales."""
+
+    batch = batch_of(0, 2, on_gpu=False)
 
     def __init__(self, chips: Sequence[int], scales: Sequence[float] = (0.5,)) -> None:
         self.chips, self.scales = iter(chips), scales
@@ -72,7 +74,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     ("chips", "together"),
     [
         (5, [4, 4, 4, 4, 4, 0]),
-        (0, [PHOTOS_TOGETHER, PHOTOS_TOGETHER, 20 - 2 * PHOTOS_TOGETHER]),
+        (0, [PHOTOS, PHOTOS, 20 - 2 * PHOTOS]),
         (16, [1] * 20 + [0]),
     ],
 )

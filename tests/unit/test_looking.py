@@ -18,6 +18,7 @@ from facefind import images, looking, stages
 from facefind.cli import output
 from facefind.cli.ledger import Ledger, print_ledger
 from facefind.errors import InferenceError, OutOfMemory, PhotoError
+from facefind.inference.batches import batch_of
 from facefind.inference.protocols import PhotoPixels, Seen
 from facefind.ingest import IngestReport, find_photos, ingest
 from facefind.looking import Eyes, Look, Pace
@@ -68,12 +69,11 @@ def party(tmp_path: Path) -> Path:
 
 
 def run(
-    folder: Path, pace: Pace, finder: ColourFinder | None = None
+    folder: Path, pace: Pace, finder: ColourFinder | None = None, batch: int = 0
 ) -> tuple[IngestReport, MemoryStore]:
-    store = MemoryStore()
-    report = ingest(
-        find_photos([folder]), event=EVENT, store=store, finder=finder or SlowFinder(), pace=pace
-    )
+    store, finder = MemoryStore(), finder or SlowFinder()
+    finder.batch = batch_of(batch, 2, on_gpu=False)
+    report = ingest(find_photos([folder]), event=EVENT, store=store, finder=finder, pace=pace)
     return report, store
 
 
@@ -86,11 +86,13 @@ def stored(store: MemoryStore) -> list[object]:
     return [contents, list(store.files.items())]
 
 
-@pytest.mark.parametrize("pace", [Pace(2), Pace(4, batch=1), Pace(7, batch=100)])
-def test_what_is_stored_and_its_order_do_not_depend_on_the_threads(party: Path, pace: Pace) -> None:
-    report, store = run(party, Pace(1, batch=1))
+@pytest.mark.parametrize(("pace", "batch"), [(Pace(2), 0), (Pace(4), 1), (Pace(7), 100)])
+def test_what_is_stored_and_its_order_do_not_depend_on_the_threads(
+    party: Path, pace: Pace, batch: int
+) -> None:
+    report, store = run(party, Pace(1), batch=1)
     finder = SlowFinder()
-    other, other_store = run(party, pace, finder)
+    other, other_store = run(party, pace, finder, batch)
     assert stored(other_store) == stored(store)
     assert (other.photos, other.faces, other.new, other.skipped, other.failed) == (
         report.photos, report.faces, report.new, report.skipped, report.failed,
@@ -104,7 +106,7 @@ def test_a_content_is_searched_once_though_its_copies_are_met_at_once(tmp_path: 
     for name in "abcdef":
         write_photo(tmp_path / f"{name}.png", RED, size=(150, 60))
     finder = SlowFinder()
-    report, store = run(tmp_path, Pace(6, batch=1), finder)
+    report, store = run(tmp_path, Pace(6), finder, 1)
     assert (finder.seen, report.new, report.skipped) == (1, 1, 5)
     assert len(store.files) == 6
 
@@ -152,7 +154,7 @@ def test_large_photos_are_looked_at_one_at_a_time_but_beside_small_ones(
     for number, width in enumerate((201, 90, 205, 91, 210, 92)):
         write_photo(tmp_path / f"{number}.png", RED, size=(width, 60))
     finder = Meter()
-    report, _ = run(tmp_path, Pace(6, batch=1), finder)
+    report, _ = run(tmp_path, Pace(6), finder, 1)
     assert report.new == 6
     assert all(sum(width > 200 for width in at_once) <= 1 for at_once in finder.together)
     assert any(len(at_once) > 1 and at_once[-1] > 200 for at_once in finder.together)
@@ -275,7 +277,7 @@ def test_a_photo_that_lacks_memory_is_looked_at_once_more_alone(tmp_path: Path) 
     for number in range(3):
         write_photo(tmp_path / f"{number}.png", RED, size=(90 + number, 60))
     finder = Cramped()
-    report, _ = run(tmp_path, Pace(3, batch=1), finder)
+    report, _ = run(tmp_path, Pace(3), finder, 1)
     assert finder.lacked >= 1
     assert (report.new, report.new_faces, report.failed) == (3, 3, ())
 
@@ -296,7 +298,7 @@ def test_a_file_that_lacks_memory_is_read_once_more_and_fails_alone(
         return read_file(path)
 
     monkeypatch.setattr(images, "read_file", lacking)
-    report, store = run(tmp_path, Pace(2, batch=1), ColourFinder())
+    report, store = run(tmp_path, Pace(2), ColourFinder(), 1)
     assert [one.path.name for one in report.failed] == failed
     assert (report.new, tried.count("1.png")) == (3 - len(failed), 2)
     for one in report.failed:

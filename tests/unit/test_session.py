@@ -160,6 +160,8 @@ def test_the_gpu_is_used_where_it_works(
     runtime = FakeRuntime((CUDA, CPU))
     install(monkeypatch, runtime)
     session = Session(PATH)
+    assert session.on_gpu
+    assert runtime.made == []
     session.run(FEEDS)
     assert session.on_gpu
     assert runtime.made == [[CUDA, CPU]]
@@ -189,7 +191,10 @@ def test_no_gpu_is_nothing_to_warn_of(
 def test_the_processor_is_used_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     runtime = FakeRuntime((CUDA, CPU))
     install(monkeypatch, runtime)
-    Session(PATH, device="cpu").run(FEEDS)
+    session = Session(PATH, device="cpu")
+    assert not session.on_gpu
+    session.run(FEEDS)
+    assert not session.on_gpu
     assert runtime.made == [[CPU]]
 
 
@@ -289,6 +294,7 @@ def test_a_gpu_that_fails_is_left_with_one_warning(
     for session in (Session(PATH), Session(PATH)):
         answers = [session.run(FEEDS)[0].tolist() for _ in range(3)]
         assert answers == [[[2, 2]]] * 3
+        assert not session.on_gpu
     assert runtime.made == [[CUDA, CPU], [CPU]] * 2
     warnings = records_from(caplog, logging.WARNING)
     assert len(warnings) == 1

@@ -18,9 +18,6 @@ from facefind.types import Embeddings, FloatArray, Image
 
 DIMENSION = 512
 
-# Chips per run: bounds the memory that a photo with hundreds of faces takes.
-_BATCH = 16
-
 
 class ArcFaceEmbedder:
     """Embeds chips."""
@@ -29,15 +26,14 @@ class ArcFaceEmbedder:
         self._model = model
 
     def embed(self, chips: Sequence[Image]) -> Embeddings:
-        """Vectors (N, 512) of unit length, one row per chip (112, 112, 3).
+        """Vectors (N, 512) of unit length, one row per chip (112, 112, 3), from one run.
 
         Raises:
             WeightsError: The network's answer has another shape, so it is another network.
         """
         if not chips:
             return Embeddings(np.zeros((0, DIMENSION), np.float32))
-        batches = (chips[i : i + _BATCH] for i in range(0, len(chips), _BATCH))
-        raw = np.concatenate([self._embed_raw(batch) for batch in batches])
+        raw = self._embed_raw(chips)
         # A network that answers zeros gives NaN here, which the pipeline refuses.
         with np.errstate(invalid="ignore"):
             return Embeddings(raw / np.linalg.norm(raw, axis=1, keepdims=True))

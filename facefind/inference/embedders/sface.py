@@ -20,7 +20,8 @@ DIMENSION = 128
 
 
 class SFaceEmbedder:
-    """Embeds chips one by one: the published network takes no more at once."""
+    """Embeds chips one by one, whatever the batch: the published network takes no more at once, its
+    input's first dimension being fixed at 1."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
