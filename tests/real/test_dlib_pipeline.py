@@ -17,8 +17,8 @@ from facefind.inference.detectors.centerface import (
     CenterFaceDetector,
     CenterFaceSettings,
     _blob,
-    decode,
 )
+from facefind.inference.detectors.centerface_heat import decode
 from facefind.inference.embedders.dlib_resnet import DlibAligner, DlibResnetEmbedder
 from facefind.inference.forest import Forest
 from facefind.inference.pipeline import PIPELINES, Pipeline, load_pipeline

@@ -14,8 +14,8 @@ from facefind.inference.detectors.centerface import (
     THOROUGH,
     CenterFaceDetector,
     CenterFaceSettings,
-    decode,
 )
+from facefind.inference.detectors.centerface_heat import decode
 from facefind.inference.options import described, resolve
 from facefind.types import Box, FloatArray
 
@@ -120,7 +120,7 @@ def test_detect_feeds_rgb_unscaled_and_pads_right_and_below_with_black() -> None
     ("height", "width", "inputs"),
     [
         (8, 20_000, 2 * [(32, 3360)]),
-        (20_000, 8, 2 * [(3360, 32)]),
+        (20_000, 8, 2 * [(3360, 32)] + 2 * [(32, 3360)]),
         (1, 1, [(32, 32)]),
         (3, 2, [(32, 32)]),
         (1365, 2047, [(704, 1024), (192, 256)]),
@@ -335,6 +335,25 @@ def test_a_large_photo_without_a_face_is_looked_at_upside_down_too() -> None:
     left_eye, _, _, left_corner, _ = face.landmarks
     assert left_eye[1] > left_corner[1]
     assert [blob.shape[2:] for blob in network.blobs] == 3 * [(672, 1024)]
+
+
+def test_a_large_high_photo_without_a_face_is_looked_at_on_its_sides_too() -> None:
+    upright = hint(heat=0.8, side=40)
+    high = np.zeros((LARGE[1], LARGE[0], 3), np.uint8)
+    for before in (2, 3):
+        network = Scripted(*before * [None], upright, upright)
+        (face,) = CenterFaceDetector(network, settings_at_half()).detect(high)
+        assert face.landmarks is not None
+        left_eye, _, _, left_corner, _ = face.landmarks
+        assert (left_eye[0] > left_corner[0]) == (before == 2)
+        shapes = [blob.shape[2:] for blob in network.blobs]
+        assert shapes == 2 * [(1024, 672)] + before * [(672, 1024)]
+
+
+def test_a_large_wide_photo_without_a_face_is_not() -> None:
+    network = Scripted()
+    assert CenterFaceDetector(network, settings_at_half()).detect(np.zeros(LARGE, np.uint8)) == []
+    assert [blob.shape[2:] for blob in network.blobs] == 2 * [(672, 1024)]
 
 
 @pytest.mark.parametrize(

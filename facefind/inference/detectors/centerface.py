@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facefind.geometry import iou_matrix, mirror_detection, nms, unturn_detection
+from facefind.inference.detectors.centerface_heat import decode
 from facefind.inference.looks import planes
 from facefind.inference.options import option
 from facefind.inference.protocols import Model
@@ -30,9 +31,8 @@ from facefind.inference.turned import (
     wanted_turns,
 )
 from facefind.inference.views import Cut, Plan, View, plan_of
-from facefind.types import Box, Detection, FloatArray, Image
+from facefind.types import Detection, Image
 
-_STRIDE = 4
 _MULTIPLE = 32
 
 # Share of the photo's long side from which the look from afar counts; below it would add mistakes.
@@ -160,11 +160,11 @@ class CenterFaceDetector:
         """
         asking, turns, tried = self._telling(sights[0]), 0, {0}
         faces = any(face.score > self._settings.doubt for face in sights[0].faces)
-        if self._settings.turns and view.plan.far and not faces:
+        nobody = bool(self._settings.turns) and view.plan.far and not faces
+        if nobody:
             # Small faces that stand on their heads leave no trace in a look from far.
-            inverted, tried = view.turned(2), {0, 2}
-            if shows_upright(self._first_look(inverted), self._settings.doubt):
-                sights[2] = self._sight(inverted)
+            self._look_turned(view, sights, 2)
+            tried.add(2)
         while self._settings.turns:
             by = wanted_turns(asking)
             turns = (turns + by) % 4
@@ -179,10 +179,22 @@ class CenterFaceDetector:
                     continue
             sights[turns] = self._sight(turned)
             asking = self._telling(sights[turns])
+        if nobody and len(sights) == 1 and view.size[0] < view.size[1]:
+            # Nor do all that lie on their side. A photo higher than wide may be a wide one that
+            # does; to look at every photo without a face so often would cost too much.
+            self._look_turned(view, sights, 1, 3)
         clear = [
             turns for turns in sights if turns == 0 or shows_upright(sights[turns].faces, CLEAR)
         ]
         return max(clear, key=lambda turns: votes(self._telling(sights[turns]))[0])
+
+    def _look_turned(self, view: View, sights: dict[int, _Sight], *turns: int) -> None:
+        """Adds the first sight, by these numbers of quarter turns, that shows an upright face."""
+        for number in turns:
+            turned = view.turned(number)
+            if shows_upright(self._first_look(turned), self._settings.doubt):
+                sights[number] = self._sight(turned)
+                return
 
     def _telling(self, sight: _Sight) -> list[Detection]:
         """The faces by which to judge a picture: hints of small ones are seen in every other."""
@@ -356,42 +368,6 @@ def _bounded(width: int, height: int, factor: float) -> float:
 
 def _side(face: Detection) -> float:
     return max(face.box.w, face.box.h)
-
-
-def decode(
-    heat: FloatArray,
-    log_size: FloatArray,
-    offset: FloatArray,
-    points: FloatArray,
-    threshold: float,
-    iou: float,
-) -> list[Detection]:
-    """Detections, best first, in pixels of the network's input.
-
-    Args:
-        heat: (1, h, w), the chance that a face's centre lies in the cell.
-        log_size: (2, h, w): log of height and width in cells.
-        offset: (2, h, w): y and x of the centre from the cell's middle, in cells.
-        points: (10, h, w): y and x of each landmark from the box's corner, in heights and widths.
-        threshold: Heat below or equal to this is no face.
-        iou: Boxes that overlap by more are one face.
-    """
-    cells = np.flatnonzero(heat > threshold)
-    scores = heat.ravel()[cells]
-    size = _STRIDE * np.exp(_at(log_size, cells))
-    place = np.stack(np.divmod(cells, heat.shape[2])).astype(np.float32)
-    corner = (place + _at(offset, cells) + 0.5) * _STRIDE - size / 2
-    boxes = np.concatenate((corner[::-1], size[::-1])).T
-    kept = nms(boxes, scores, iou)
-    shares = _at(points, cells[kept]).reshape(5, 2, -1)
-    landmarks = (corner[:, kept] + size[:, kept] * shares)[:, ::-1].transpose(2, 0, 1)
-    found = zip(boxes[kept].tolist(), scores[kept].tolist(), landmarks, strict=True)
-    return [Detection(Box(*box), score, five.astype(np.float32)) for box, score, five in found]
-
-
-def _at(planes: FloatArray, cells: NDArray[np.intp]) -> FloatArray:
-    """(planes, N): what planes (planes, h, w) hold in cells counted row by row."""
-    return planes.reshape(len(planes), -1)[:, cells]
 
 
 def _blob(image: Image) -> NDArray[np.float32]:
