@@ -86,15 +86,16 @@ def _measured_with() -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The commit measured; a "+" says that the working tree differs from it."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--abbrev=9", "--dirty=+"],
-        cwd=Path(__file__).parent,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
+    """The commit measured; a "+" says that the working tree differs from it, but for docs/."""
+    name = _git("describe", "--always", "--abbrev=9").stdout.strip()
+    changed = _git("diff", "--quiet", "HEAD", "--", ":/", ":(top,exclude)docs").returncode
+    return f"{name}{'+' if changed else ''}" if name else "unknown"
+
+
+def _git(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["git", *words], cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True, check=False
     )
-    return done.stdout.strip() or "unknown"
 
 
 def _write(path: Path, text: str) -> None:
