@@ -49,6 +49,8 @@ _DECODER_ERRORS = (
     zlib.error,
 )
 
+_IMAGE_WIDTH, _IMAGE_LENGTH = 256, 257
+
 _ANIMATIONS = ("GIF", "WEBP", "PNG", "AVIF")
 
 _STEPS = (8, 4, 2, 1)
@@ -95,7 +97,7 @@ def format_of(data: bytes) -> str:
 
 
 @contextmanager
-def plain_reasons(format_: str, max_megapixels: float) -> Iterator[None]:
+def plain_reasons(format_: str) -> Iterator[None]:
     """Tells what Pillow and the libraries under it complain of in plain words.
 
     Raises:
@@ -104,7 +106,9 @@ def plain_reasons(format_: str, max_megapixels: float) -> Iterator[None]:
     try:
         yield
     except Image.DecompressionBombError as error:
-        raise PhotoTooLarge(f"more than the limit of {max_megapixels:g} megapixels") from error
+        most = 2 * (Image.MAX_IMAGE_PIXELS or math.inf) / _MEGA
+        reason = f"more than the {most:.0f} megapixels that Pillow reads of a {format_} picture"
+        raise PhotoTooLarge(reason) from error
     except MemoryError as error:
         raise OutOfMemory(f"not enough memory to decode the {format_} picture") from error
     except _DECODER_ERRORS as error:
@@ -228,11 +232,20 @@ def load_picture(format_: str, data: bytes, max_megapixels: float) -> Image.Imag
     image = open_picture(format_, data, max_megapixels)
     if format_ == "TIFF" and isinstance(image, ImageFile.ImageFile):
         with _quietly():
-            # Loading would warn of what these two find; both remember their result.
+            # Loading would warn of what this finds; its result is remembered.
             exif.facts_of(exif.exif_of(image))
-            image.load_prepare()
+            _make_room(image)
     image.load()
     return image
+
+
+def _make_room(tiff: ImageFile.ImageFile) -> None:
+    """Has a TIFF's pixels allocated, which Pillow refuses by a limit of its own, 179 megapixels.
+
+    That they are not too many, `open_picture` has seen.
+    """
+    tags = getattr(tiff, "tag_v2", {})
+    tiff.im = Image.new(tiff.mode, (tags[_IMAGE_WIDTH], tags[_IMAGE_LENGTH]), None).im
 
 
 def _refuse_large(size: tuple[int, int], max_megapixels: float) -> None:

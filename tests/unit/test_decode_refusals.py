@@ -79,13 +79,33 @@ def test_limit_is_the_callers_and_inclusive() -> None:
         decode(data, max_megapixels=0.99)
 
 
-def test_pillows_own_limit_is_neither_used_nor_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("format_", "options"),
+    [
+        ("PNG", {}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("TIFF", {"compression": "tiff_lzw", "exif": exif_with(3)}),
+        ("TIFF", {"exif": exif_with(3)}),
+    ],
+)
+def test_pillows_own_limit_is_neither_used_nor_changed(
+    format_: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20_000)
-    data = encode(quarters(64, 1024), "PNG")
+    stored = quarters(64, 1024)[::-1, ::-1] if "exif" in options else quarters(64, 1024)
+    data = encode(stored, format_, **options)
     with pytest.raises(Image.DecompressionBombError):
         Image.open(io.BytesIO(data))
     assert difference(decode(data).pixels, quarters(64, 1024)) == 0
     assert Image.MAX_IMAGE_PIXELS == 20_000
+
+
+def test_where_pillows_own_limit_holds_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encode(Image.new("RGB", (256, 256)), "ICO", sizes=[(256, 256)])
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20_000)
+    with pytest.raises(PhotoTooLarge, match=r"^more than the 0 megapixels that Pillow"):
+        decode(data)
 
 
 def test_endless_progressive_scans_are_refused() -> None:
