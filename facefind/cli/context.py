@@ -38,10 +38,16 @@ EXIT_INTERRUPTED = 130
 
 STORED_STAYS = "What is stored stays; run the same command again to go on."
 
-_PASSWORD = re.compile(
-    r"""(://[^@/:]*:) [^@/]* (?=@)  |  (password\s*=\s*) (?: '(?:\\.|[^'\\])*' | [^\s&]+ )""", re.X
-)
+_URL_PASSWORD = re.compile(r"(://[^/:]*:).*(?=@)|(password=)[^&]*")
+_DSN_PASSWORD = re.compile(r"(password\s*=\s*)(?:'(?:\\.|[^'\\])*'|(?:\\.|[^\s\\])+)()")
 """The password in a database's URL, and in the other form that libpq reads, after what is kept."""
+
+
+def _without_password(database: str) -> str:
+    """A database's URL, or its other form, to be shown."""
+    pattern = _URL_PASSWORD if "://" in database else _DSN_PASSWORD
+    return pattern.sub(r"\1\2***", database)
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -90,11 +96,10 @@ class App:
     @property
     def again(self) -> str:
         """This command with all that was given, to be shown and copied; without the password."""
-        url = self.flags.get("database_url")
-        words = [*self.words]
-        if url:
-            told = _PASSWORD.sub(r"\1\2***", url)
-            words = [word.replace(url, told) for word in words]
+        words: list[str] = []
+        for word in self.words:
+            names_database = "--database-url" in (word.partition("=")[0], *words[-1:])
+            words.append(_without_password(word) if names_database else word)
         return printable(shlex.join(["facefind", *words]))
 
     @property

@@ -99,13 +99,13 @@ def command(
             stopped = True
         finally:
             # The photos are stored, whatever becomes of the people.
-            interrupted = photos_left or (stopped and not no_group)
+            interrupted = photos_left or (stopped and not no_group and _has_groups(bound))
             report = replace(report, seconds=clock.seconds, interrupted=interrupted)
             workers = app.settings.workers
             ledger = clock.ledger(report.seconds, workers, report.new, report.new_faces)
             _print(app, report, people, ledger)
     if report.interrupted:
-        _say_how_to_go_on(app, photos_left, no_group)
+        _say_how_to_go_on(app, photos_left, no_group or not _has_groups(bound))
         return EXIT_INTERRUPTED
     return EXIT_FAILED if report.failed else 0
 
@@ -168,11 +168,15 @@ def _group(app: App, store: Repository, event: Event) -> int | None:
     return sum(person.faces > 0 for person in store.people(events=[event.id]))
 
 
+def _has_groups(event: Event) -> bool:
+    from facefind.people import can_be_grouped
+
+    return can_be_grouped([event])
+
+
 def _say_how_to_go_on(app: App, photos_left: bool, no_group: bool) -> None:
     looked_at = "" if photos_left else "all photos were looked at, but "
-    ungrouped = (
-        f": {looked_at}the faces are not grouped into people yet, which facefind people group does"
-    )
+    ungrouped = f": {looked_at}their faces may not be grouped into people yet"
     click.echo(f"Stopped early{'' if no_group else ungrouped}.", err=True)
     click.echo(f"To go on: {app.again}", err=True)
 

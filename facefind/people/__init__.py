@@ -15,7 +15,7 @@ from facefind.people.decisions import (
     unhide,
 )
 from facefind.people.drafting import Conflict, Done, NamedFaces
-from facefind.people.groups import GroupReport, group_people, kinds_of
+from facefind.people.groups import GroupReport, can_be_grouped, group_people, kinds_of
 from facefind.people.name_faces import name_faces
 from facefind.people.naming import checked_name, find_person, name_key
 
@@ -24,6 +24,7 @@ __all__ = [
     "Done",
     "GroupReport",
     "NamedFaces",
+    "can_be_grouped",
     "checked_name",
     "confirm",
     "cover",

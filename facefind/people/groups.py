@@ -120,6 +120,11 @@ def settings_for(kind: Kind) -> GroupingSettings | None:
     return load_grouping(kind.pipeline, PIPELINES[kind.pipeline].threshold)
 
 
+def can_be_grouped(events: Iterable[Event]) -> bool:
+    """Whether faces of any of these events can be."""
+    return any(settings_for(kind) is not None for kind, _ in kinds_of(events))
+
+
 def group_people(store: GroupStore, events: Sequence[Event], *, full: bool = False) -> GroupReport:
     """Groups all faces of the kinds that some events have, and stores what has changed.
 

@@ -154,8 +154,7 @@ def test_ctrl_c_when_the_last_photos_are_at_hand_leaves_out_grouping(
     assert (stopped.json["interrupted"], stopped.json["people"]) == (True, None)
     assert (stopped.json["new"], len(stopped.json["failed"])) == (4, 1)
     assert "Finishing the photos at hand" in stopped.err
-    assert "all photos were looked at, but the faces are not grouped into people" in stopped.err
-    assert "facefind people group" in stopped.err
+    assert "all photos were looked at, but their faces may not be grouped" in stopped.err
     assert people_of(cli) == []
     again = cli(*to_type(stopped)).json
     assert (again["interrupted"], again["new"], again["skipped"]) == (False, 0, 5)
@@ -186,11 +185,22 @@ def test_ctrl_c_while_faces_are_grouped_ends_with_the_summary_and_a_hint(
     assert stopped.code == 130
     assert "(4 new, 1 known, 1 failed; " in stopped.out
     assert "Next:" not in stopped.out
-    assert "all photos were looked at, but the faces are not grouped into people" in stopped.err
+    assert "all photos were looked at, but their faces may not be grouped" in stopped.err
     assert "Traceback" not in stopped.err
     assert people_of(cli) == []
     assert cli("people", "group").code == 0
     assert len(people_of(cli)) > 0
+
+
+def test_ctrl_c_at_the_last_photos_leaves_nothing_to_do_where_none_can_be_grouped(
+    photos: Path, cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    press_ctrl_c_when_stored(monkeypatch, 6)
+    monkeypatch.setattr("facefind.people.can_be_grouped", lambda _: False)
+    done = cli("ingest", photos, "--json")
+    assert done.code == 1  # one photo is broken
+    assert done.json["interrupted"] is False
+    assert "Stopped early" not in done.err
 
 
 @pytest.mark.parametrize(
@@ -210,7 +220,7 @@ def test_the_command_to_go_on_has_all_that_was_given(
         press_ctrl_c_when_stored(patch, 1)
         stopped = cli("ingest", photos, *given.split())
     assert stopped.code == 130
-    assert ("people group" in stopped.err) == ("--no-group" not in given)
+    assert ("may not be grouped" in stopped.err) == ("--no-group" not in given)
     assert "all photos were looked at" not in stopped.err
     words = to_type(stopped)
     assert words[words.index("ingest") :] == ["ingest", str(photos), *given.split()]

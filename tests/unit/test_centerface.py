@@ -350,6 +350,19 @@ def test_a_large_high_photo_without_a_face_is_looked_at_on_its_sides_too() -> No
         assert shapes == 2 * [(1024, 672)] + before * [(672, 1024)]
 
 
+def test_a_faint_upright_face_does_not_end_the_search_for_a_clear_one() -> None:
+    clear, faint_on_a_side = hint(heat=0.8, side=40), hint(heat=0.4, side=40)
+    faint_upside_down = one_face(1024, 672, row=125, column=83, heat=0.4, side=40)
+    high = np.zeros((LARGE[1], LARGE[0], 3), np.uint8)
+    # What shows an upright face is looked at twice.
+    for looks in (
+        [None, faint_upside_down, faint_upside_down, None, clear, clear],
+        [None, None, faint_on_a_side, faint_on_a_side, clear, clear],
+    ):
+        (face,) = CenterFaceDetector(Scripted(*looks), settings_at_half()).detect(high)
+        assert face.score == pytest.approx(0.8)
+
+
 def test_a_large_wide_photo_without_a_face_is_not() -> None:
     network = Scripted()
     assert CenterFaceDetector(network, settings_at_half()).detect(np.zeros(LARGE, np.uint8)) == []

@@ -203,6 +203,9 @@ def test_a_command_to_copy_is_quoted_for_the_shell() -> None:
         ("postgresql:///db?password=secret&host=/tmp", "postgresql:///db?password=***&host=/tmp"),
         ("host=a password = 'se cret' dbname=b", "host=a password = *** dbname=b"),
         ("host=a password=secret", "host=a password=***"),
+        ("host=a password=se&cret user=b", "host=a password=*** user=b"),
+        (r"host=a password=se\ cret user=b", "host=a password=*** user=b"),
+        ("postgresql://ann:se@cret@host/db", "postgresql://ann:***@host/db"),
         ("postgresql://ann@host:5432/db", "postgresql://ann@host:5432/db"),
     ],
 )
@@ -210,6 +213,14 @@ def test_a_command_to_copy_holds_no_password(url: str, told: str) -> None:
     for words in (("--database-url", "{}", "status"), ("status", "--database-url={}")):
         app = App({"database_url": url}, [word.format(url) for word in words])
         assert shlex.split(app.again)[1:] == [word.format(told) for word in words]
+
+
+def test_a_command_to_copy_holds_no_password_of_an_option_given_twice() -> None:
+    given = ["--database-url", "postgresql://a:one@h/x", "status"]
+    last = "postgresql://b:two@h/y"
+    told = App({"database_url": last}, [*given, f"--database-url={last}"]).again
+    assert "one" not in told
+    assert "two" not in told
 
 
 class Terminal:

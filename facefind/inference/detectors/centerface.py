@@ -9,7 +9,7 @@ size (height, width), offset (y, x), and ten landmark planes, (y, x) for each po
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -179,7 +179,7 @@ class CenterFaceDetector:
                     continue
             sights[turns] = self._sight(turned)
             asking = self._telling(sights[turns])
-        if nobody and len(sights) == 1 and view.size[0] < view.size[1]:
+        if nobody and not self._is_turned(sights) and view.size[0] < view.size[1]:
             # Nor do all that lie on their side. A photo higher than wide may be a wide one that
             # does; to look at every photo without a face so often would cost too much.
             self._look_turned(view, sights, 1, 3)
@@ -189,12 +189,16 @@ class CenterFaceDetector:
         return max(clear, key=lambda turns: votes(self._telling(sights[turns]))[0])
 
     def _look_turned(self, view: View, sights: dict[int, _Sight], *turns: int) -> None:
-        """Adds the first sight, by these numbers of quarter turns, that shows an upright face."""
+        """Adds what is seen by these numbers of quarter turns, until a clear face is upright."""
         for number in turns:
-            turned = view.turned(number)
-            if shows_upright(self._first_look(turned), self._settings.doubt):
-                sights[number] = self._sight(turned)
-                return
+            if number not in sights and not self._is_turned(sights):
+                turned = view.turned(number)
+                if shows_upright(self._first_look(turned), self._settings.doubt):
+                    sights[number] = self._sight(turned)
+
+    def _is_turned(self, sights: Mapping[int, _Sight]) -> bool:
+        """Whether the picture was seen turned with a clear face upright."""
+        return any(turns and shows_upright(sights[turns].faces, CLEAR) for turns in sights)
 
     def _telling(self, sight: _Sight) -> list[Detection]:
         """The faces by which to judge a picture: hints of small ones are seen in every other."""
