@@ -286,6 +286,9 @@ def look_at_all(
 ) -> Iterator[Sequence[Found[A]]]:
     """What is found in the photos of items, in their order, several at a time.
 
+    How many faces are gathered is settled before the networks are loaded: where a GPU then fails,
+    as many as for a GPU.
+
     Args:
         items: Taken one by one, when there is a thread for it.
         look: Reads one and has it searched; called in threads. What it answers with goes on to the

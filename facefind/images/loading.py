@@ -18,7 +18,7 @@ from io import BytesIO
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image
 
 from facefind.errors import OutOfMemory, PhotoTooLarge, UnreadablePhoto
 from facefind.images import exif, formats, jpeg, png, raw
@@ -230,7 +230,7 @@ def open_picture(format_: str, data: bytes, max_megapixels: float) -> Image.Imag
 def load_picture(format_: str, data: bytes, max_megapixels: float) -> Image.Image:
     """The decoded picture, which is refused where any of its pixels is missing."""
     image = open_picture(format_, data, max_megapixels)
-    if format_ == "TIFF" and isinstance(image, ImageFile.ImageFile):
+    if format_ == "TIFF":
         with _quietly():
             # Loading would warn of what this finds; its result is remembered.
             exif.facts_of(exif.exif_of(image))
@@ -239,13 +239,16 @@ def load_picture(format_: str, data: bytes, max_megapixels: float) -> Image.Imag
     return image
 
 
-def _make_room(tiff: ImageFile.ImageFile) -> None:
+def _make_room(tiff: Image.Image) -> None:
     """Has a TIFF's pixels allocated, which Pillow refuses by a limit of its own, 179 megapixels.
 
     That they are not too many, `open_picture` has seen.
     """
-    tags = getattr(tiff, "tag_v2", {})
-    tiff.im = Image.new(tiff.mode, (tags[_IMAGE_WIDTH], tags[_IMAGE_LENGTH]), None).im
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    assert isinstance(tiff, TiffImageFile)
+    stored = tiff.tag_v2[_IMAGE_WIDTH], tiff.tag_v2[_IMAGE_LENGTH]
+    tiff.im = Image.new(tiff.mode, stored, None).im
 
 
 def _refuse_large(size: tuple[int, int], max_megapixels: float) -> None:

@@ -87,8 +87,9 @@ class PeopleNearby(Access):
             after, before: Only of photos with ``after <= taken_at < before``.
         """
         values = {
-            "probe": probe, "events": [event.id for event in events], "people": sorted(people),
-            "pipeline": events[0].pipeline, "after": aware(after), "before": aware(before),
+            "probe": vector_text(probe), "events": [event.id for event in events],
+            "people": sorted(people), "pipeline": events[0].pipeline,
+            "after": aware(after), "before": aware(before),
         }  # fmt: skip
         with self._search("looking at people", events) as cursor:
             cursor.execute(queries("search")["faces_of_people"], values)

@@ -165,8 +165,8 @@ def _rendered(library: dict[str, Any]) -> str:
     if library["build_seconds"] is not None:
         made += f", was built in {library['build_seconds']:.0f} s"
     made += f" and holds {library['ef_search']} faces in view (ef_search)"
-    if peer:
-        made += f"; faiss built its own in {peer['hnsw']['build_seconds']:.0f} s of CPU"
+    if "build_cpu_seconds" in peer.get("hnsw", {}):
+        made += f"; faiss built its own in {peer['hnsw']['build_cpu_seconds']:.0f} s of CPU"
     parts = [f"### {library['faces']:,} x {library['dimension']}", f"{made}."]
     parts.append(arithmetic.table(head, lines))
     if "stored" in library:

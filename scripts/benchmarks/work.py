@@ -7,6 +7,7 @@ their own; see running.py.
 
 from __future__ import annotations
 
+import math
 import statistics
 import tempfile
 import time
@@ -19,6 +20,7 @@ import numpy as np
 
 from facefind.flow import Workers
 from facefind.images import OpenedPhoto, read_file
+from facefind.inference import batches
 from facefind.inference.batches import Batch
 from facefind.inference.pipeline import Pipeline
 from facefind.inference.protocols import PhotoPixels, Seen
@@ -38,9 +40,6 @@ ROWS = 24
 """Transactions, the first few of which are not counted."""
 
 WARM_UP = 4
-
-TOGETHER = 16
-"""Photos in a transaction."""
 
 
 def looked_at(mixes: Sequence[Sequence[str]], threads: int) -> dict[str, Any]:
@@ -162,25 +161,27 @@ def rows(faces: int) -> dict[str, Any]:
     """CPU milliseconds to store a photo with so many faces, of this process and the database's, and
     the bytes of the faces' search index."""
     random = np.random.default_rng(0)
+    # Photos in a transaction of ingest.
+    together = min(batches.PHOTOS, math.ceil(batches.FACES / max(faces, 1)))
     with tempfile.TemporaryDirectory(prefix="facefind-") as home, database(Path(home)) as new:
         store = Repository(new)
         event = store.ensure_event("bench", "dlib", "bench", 128, {})
         before = _index_bytes(new)
         spent = []
-        for first in range(0, ROWS * TOGETHER, TOGETHER):
+        for first in range(0, ROWS * together, together):
             batch = [
-                drawn_photo(number, faces, random) for number in range(first, first + TOGETHER)
+                drawn_photo(number, faces, random) for number in range(first, first + together)
             ]
             start = time.process_time() + watching.cpu_of(new.info.backend_pid)
             store.record(event, batch)
             end = time.process_time() + watching.cpu_of(new.info.backend_pid)
-            spent.append(1000 * (end - start) / TOGETHER)
+            spent.append(1000 * (end - start) / together)
         size = _index_bytes(new) - before
     return {
         "seconds": 0.0,
         "cpu": statistics.median(spent[WARM_UP:]),
         "index": size,
-        "stored": ROWS * TOGETHER * faces,
+        "stored": ROWS * together * faces,
     }
 
 

@@ -254,7 +254,7 @@ def _recognition(figures: Any) -> Rows:
 
 def _simulated(figures: Any) -> Rows:
     for method, found in _items(figures, "methods"):
-        sizes = sorted(found, key=EVENTS.index)
+        sizes = sorted(found, key=lambda size: [*EVENTS, size].index(size))
         yield Row(
             f"{method.strip('*')}: R99a of {' / '.join(sizes)} events",
             tuple(at(found, size, "r99a") for size in sizes),

@@ -41,7 +41,7 @@ REASONS = re.compile(
     "|a lossless JPEG, or one of more than 8 bits per colour, which cannot be read"
     "|the file is empty"
     "|(\\d+ x \\d+ pixels, )?more than the limit of 200 megapixels"
-    "|more than the 179 megapixels that Pillow reads of a (GIF|ICO) picture"
+    "|more than the 179 megapixels that Pillow reads of a (GIF|ICO|WEBP) picture"
 )
 
 DECODES = (
