@@ -80,11 +80,14 @@ def command(
     with ExitStack() as stack:
         with clock.stages("start"):
             store = stack.enter_context(app.store())
-            _refuse_nothing(found, store.event(name), paths)
+            known = store.event(name)
+            _refuse_nothing(found, known, paths)
             load = partial(app.pipeline, threads=1)
             bound, finder = bind_event(
                 store, name, load, pipeline, dict(assignments), thorough=thorough
             )
+        if known is None and not app.quiet:
+            _say_what_does_not_compare(bound, store.events())
         report, stopped = _ingest(app, clock, found, bound, store, finder, retry_failed)
         photos_left, people = report.interrupted, None
         try:
@@ -146,6 +149,19 @@ def _refuse_nothing(found: Walked, event: Event | None, paths: Sequence[Path]) -
     if event is None and nothing:
         _print_failures(found.unlisted)
         raise UsageError(f"There are no pictures in {', '.join(shown(path) for path in paths)}.")
+
+
+def _say_what_does_not_compare(event: Event, events: Sequence[Event]) -> None:
+    """Where a new event's faces are of another kind than those of events before it."""
+    kind = event.pipeline, event.fingerprint
+    others = {other.pipeline for other in events if (other.pipeline, other.fingerprint) != kind}
+    if others:
+        click.echo(
+            f"Faces of pipeline {event.pipeline} do not compare with those of earlier events "
+            f"({', '.join(sorted(others))}): who asks about either, and a person of both is two. "
+            "facefind reindex brings events to one pipeline.",
+            err=True,
+        )
 
 
 def _is_folder(path: Path) -> bool:

@@ -130,6 +130,17 @@ def press_ctrl_c_when_stored(monkeypatch: pytest.MonkeyPatch, photos: int) -> No
     monkeypatch.setattr(Repository, "record", then_press)
 
 
+def test_faces_that_do_not_compare_with_earlier_ones_are_told_of_once(
+    photos: Path, cli: Callable[..., Result]
+) -> None:
+    said = "Faces of pipeline dlib-fast do not compare with those of earlier events (dlib)"
+    assert "do not compare" not in cli("ingest", photos, "--event", "usual").err
+    assert "do not compare" not in cli("ingest", photos, "--event", "as usual").err
+    assert said in cli("ingest", photos, "--event", "fast", "--fast").err
+    assert "do not compare" not in cli("ingest", photos, "--event", "fast", "--fast").err
+    assert "do not compare" not in cli("-q", "ingest", photos, "--event", "other", "--fast").err
+
+
 def people_of(cli: Callable[..., Result]) -> list[object]:
     found: list[object] = cli("people", "list", "--json").done.json["people"]
     return found
