@@ -103,7 +103,10 @@ def _run(argv: Sequence[str] | None) -> int:
     except click.ClickException as error:
         error.show()
         return 2
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as stop:
+        if isinstance(stop.__context__, EOFError):
+            click.echo("\nNobody answered. An option does, see --help.", err=True)
+            return 2
         click.echo("Stopped.", err=True)
         return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001  # the program's edge: nothing goes on after it

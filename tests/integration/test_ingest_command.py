@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 import signal
@@ -139,6 +140,17 @@ def test_faces_that_do_not_compare_with_earlier_ones_are_told_of_once(
     assert said in cli("ingest", photos, "--event", "fast", "--fast").err
     assert "do not compare" not in cli("ingest", photos, "--event", "fast", "--fast").err
     assert "do not compare" not in cli("-q", "ingest", photos, "--event", "other", "--fast").err
+
+
+def test_a_question_that_nobody_answers_is_no_interruption(
+    photos: Path, cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("ingest", photos, "--event", "stage")
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    unasked = cli("forget", "--event", "stage")
+    assert unasked.code == 2
+    assert "Nobody answered. An option does, see --help." in unasked.err
+    assert "stage" in cli("status").out
 
 
 def people_of(cli: Callable[..., Result]) -> list[object]:
