@@ -22,7 +22,8 @@ MOST_CANDIDATES = 25_600
 """Faces asked of the index, at first and at most; beyond, comparing all of them is cheaper."""
 
 EF_SEARCH = 100
-"""Faces that the index holds in view: twice as many take twice the time."""
+"""Faces that the index holds in view where all of them are in scope: twice as many take twice the
+time. Where a tenth is, it has to hold ten times as many to find as much."""
 
 COHORT_EVENTS = 20
 """Events that a cohort is drawn from at most."""
@@ -211,8 +212,9 @@ def _find(
 ) -> list[Spotted] | None:
     """The answer by distance then path; None where that takes looking at every photo in scope."""
     found = None
-    if not _is_small(cursor, question, exact_up_to):
-        found = _by_index(cursor, question, distinct)
+    in_scope = _count_scope(cursor, question)
+    if in_scope > exact_up_to:
+        found = _by_index(cursor, question, distinct, in_scope)
     if found is None:
         found = _by_comparing_all(cursor, question, distinct)
     if found is None:
@@ -221,9 +223,10 @@ def _find(
     return found[: question.limit or None]
 
 
-def _is_small(cursor: Any, question: Question, exact_up_to: int) -> bool:
+def _count_scope(cursor: Any, question: Question) -> int:
     cursor.execute(queries("search")["count_scope"], {"events": list(question.events)})
-    return bool(cursor.fetchone()[0] <= exact_up_to)
+    count: int = cursor.fetchone()[0]
+    return count
 
 
 def _by_comparing_all(cursor: Any, question: Question, distinct: Distinct) -> list[Spotted] | None:
@@ -239,9 +242,11 @@ def _by_comparing_all(cursor: Any, question: Question, distinct: Distinct) -> li
     return None if cut and len(found) < question.limit else found
 
 
-def _by_index(cursor: Any, question: Question, distinct: Distinct) -> list[Spotted] | None:
+def _by_index(
+    cursor: Any, question: Question, distinct: Distinct, in_scope: int
+) -> list[Spotted] | None:
     """None where there is no index, or it would have to be looked at too much."""
-    if not _prepare_index(cursor, question):
+    if not _prepare_index(cursor, question, in_scope):
         return None
     with _opened(cursor, question) as batches:
         return _enough(cursor, question, distinct, batches)
@@ -268,11 +273,16 @@ def _enough(
     return None
 
 
-def _prepare_index(cursor: Any, question: Question) -> bool:
-    """Settings of this transaction; False where the pipeline has no index."""
+def _prepare_index(cursor: Any, question: Question, in_scope: int | None = None) -> bool:
+    """Settings of this transaction; False where the pipeline has no index.
+
+    Args:
+        in_scope: How many faces are; None for all that are indexed.
+    """
     values = {
         "pipeline": question.pipeline,
-        "ef_search": str(EF_SEARCH),
+        "ef_search": EF_SEARCH,
+        "in_scope": in_scope or None,
         "most": str(4 * MOST_CANDIDATES),
     }
     cursor.execute(queries("search")["prepare_index"], values)

@@ -88,9 +88,14 @@ FROM near JOIN faces f ON f.id = near.id;
 -- Lets this transaction go through a pipeline's HNSW index, the nearest faces first, until it is told
 -- to stop. Answers whether there is such an index, and whether the scan can go on beyond
 -- ef_search faces: pgvector can since 0.8. No plan that sorts competes: the caller knows better than
--- the planner how few of the faces will be asked for.
+-- the planner how few of the faces will be asked for. Where only some of the faces are in scope, so
+-- many more are held in view, up to pgvector's most, that as many of them are.
 -- name: prepare_index
-SELECT set_config('hnsw.ef_search', CASE WHEN iterative THEN %(ef_search)s ELSE '1000' END, true),
+SELECT set_config('hnsw.ef_search',
+                  CASE WHEN iterative
+                       THEN least(1000, greatest(%(ef_search)s,
+                                                 ceil(%(ef_search)s * indexed / %(in_scope)s)))
+                       ELSE 1000 END::integer::text, true),
        CASE WHEN iterative THEN set_config('hnsw.iterative_scan', 'relaxed_order', true) END,
        CASE WHEN iterative THEN set_config('hnsw.max_scan_tuples', %(most)s, true) END,
        iterative,
@@ -98,7 +103,9 @@ SELECT set_config('hnsw.ef_search', CASE WHEN iterative THEN %(ef_search)s ELSE 
                WHERE i.indexrelid = to_regclass('faces_hnsw_' || replace(%(pipeline)s, '-', '_'))
                  AND i.indisvalid)
 FROM (
-    SELECT (string_to_array(extversion, '.'))[1:2]::integer[] >= '{0,8}' AS iterative
+    SELECT (string_to_array(extversion, '.'))[1:2]::integer[] >= '{0,8}' AS iterative,
+           (SELECT reltuples FROM pg_class
+            WHERE oid = to_regclass('faces_hnsw_' || replace(%(pipeline)s, '-', '_'))) AS indexed
     FROM pg_extension WHERE extname = 'vector'
 ) pgvector;
 

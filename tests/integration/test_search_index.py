@@ -120,6 +120,20 @@ def test_fewer_in_view_find_fewer(
     assert recall(library, vectors, events) < usual
 
 
+@pytest.mark.parametrize(
+    ("in_scope", "view"), [(FACES, 100), (FACES // 5, 500), (FACES // 50, 1000), (None, 100)]
+)
+def test_the_fewer_faces_are_in_scope_the_more_are_in_view(
+    library: Any, vectors: FloatArray, in_scope: int | None, view: int
+) -> None:
+    events = [event.id for event in Repository(library).events()]
+    question = nearest.Question(vectors[0], events, "dlib", None, 10, None, None, 0.0)
+    with library, library.cursor() as cursor:
+        assert nearest._prepare_index(cursor, question, in_scope)
+        cursor.execute("SHOW hnsw.ef_search")
+        assert cursor.fetchone() == (str(view),)
+
+
 def test_the_index_keeps_to_the_events_asked_for(
     library: Any, vectors: FloatArray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
