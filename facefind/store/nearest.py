@@ -15,7 +15,8 @@ from facefind.store.values import aware, embedding_of, path_of, vector_text
 from facefind.types import Box, Event, FloatArray, Match
 
 EXACT_UP_TO = 20_000
-"""Faces in scope up to which every one is compared."""
+"""Faces in scope up to which every one is compared: of 128 numbers in 25 ms, and exactly. The index
+is quicker from some thousands on, but by no more than a user would notice."""
 
 FIRST_CANDIDATES = 100
 MOST_CANDIDATES = 25_600
