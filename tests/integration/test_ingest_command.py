@@ -6,7 +6,7 @@ import io
 import re
 import shlex
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -195,6 +195,15 @@ def test_ctrl_c_when_the_last_photos_are_at_hand_and_nothing_is_left_to_do(
     assert "Next: facefind who" in told.out
 
 
+@pytest.fixture
+def keyboard() -> Iterator[None]:
+    """Ctrl-C arrives, also where the tests themselves run in the background and ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("keyboard")
 def test_ctrl_c_while_faces_are_grouped_ends_with_the_summary_and_a_hint(
     photos: Path, cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from facefind.geometry import iou_matrix, scaled, turn, unturn_box
 from facefind.images import decode as decode_photo
 from facefind.images import read_file
+from facefind.inference.centerface_heat import decode
 from facefind.inference.detectors.centerface import (
     CenterFaceDetector,
     CenterFaceSettings,
     _blob,
 )
-from facefind.inference.detectors.centerface_heat import decode
 from facefind.inference.embedders.dlib_resnet import DlibAligner, DlibResnetEmbedder
 from facefind.inference.forest import Forest
 from facefind.inference.pipeline import PIPELINES, Pipeline, load_pipeline

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from facefind.inference.centerface_heat import decode
 from facefind.inference.detectors.centerface import (
     THOROUGH,
     CenterFaceDetector,
     CenterFaceSettings,
 )
-from facefind.inference.detectors.centerface_heat import decode
 from facefind.inference.options import described, resolve
 from facefind.types import Box, FloatArray
 

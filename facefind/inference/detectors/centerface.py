@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facefind.geometry import iou_matrix, mirror_detection, nms, unturn_detection
-from facefind.inference.detectors.centerface_heat import decode
+from facefind.inference.centerface_heat import decode
 from facefind.inference.looks import planes
 from facefind.inference.options import option
 from facefind.inference.protocols import Model
