@@ -102,13 +102,14 @@ def command(
             stopped = True
         finally:
             # The photos are stored, whatever becomes of the people.
-            interrupted = photos_left or (stopped and not no_group and _has_groups(bound))
+            groups_left = stopped and not no_group and _has_groups(bound)
+            interrupted = photos_left or groups_left
             report = replace(report, seconds=clock.seconds, interrupted=interrupted)
             workers = app.settings.workers
             ledger = clock.ledger(report.seconds, workers, report.new, report.new_faces)
             _print(app, report, people, ledger)
     if report.interrupted:
-        _say_how_to_go_on(app, photos_left, no_group or not _has_groups(bound))
+        _say_how_to_go_on(app, photos_left, groups_left)
         return EXIT_INTERRUPTED
     return EXIT_FAILED if report.failed else 0
 
@@ -190,10 +191,10 @@ def _has_groups(event: Event) -> bool:
     return can_be_grouped([event])
 
 
-def _say_how_to_go_on(app: App, photos_left: bool, no_group: bool) -> None:
+def _say_how_to_go_on(app: App, photos_left: bool, groups_left: bool) -> None:
     looked_at = "" if photos_left else "all photos were looked at, but "
     ungrouped = f": {looked_at}their faces may not be grouped into people yet"
-    click.echo(f"Stopped early{'' if no_group else ungrouped}.", err=True)
+    click.echo(f"Stopped early{ungrouped if groups_left else ''}.", err=True)
     click.echo(f"To go on: {app.again}", err=True)
 
 

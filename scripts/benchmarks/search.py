@@ -98,10 +98,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def render(figures: dict[str, Any]) -> str:
     """For each library a table of what was asked, and a line on what it takes to keep it."""
-    sizes = " ".join(figures["libraries"])
-    keep = " --keep DIR" if figures["kept"] else ""
-    said = f"`scripts/bench search --sizes {sizes}{keep}` took {figures['minutes']:.0f} minutes"
-    said += ", the libraries being there." if keep else "."
+    said = f"That took {figures['minutes']:.0f} minutes"
+    said += ", the libraries being there." if figures["kept"] else "."
     return "\n\n".join([said, *map(_rendered, figures["libraries"].values())])
 
 
@@ -157,7 +155,9 @@ def _ratios(libraries: Sequence[dict[str, Any]]) -> dict[str, float]:
         CORE_MILLISECONDS / (CORE_MILLISECONDS + stored["full"]["cpu"] - stored["empty"]["cpu"])
         for stored in (library["stored"] for library in libraries if "stored" in library)
     ]
-    return {**ratios, **({"ingest_of_empty": min(kept)} if kept else {})}
+    if kept:
+        ratios["ingest_of_empty"] = min(kept)
+    return ratios
 
 
 def _rendered(library: dict[str, Any]) -> str:

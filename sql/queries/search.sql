@@ -99,13 +99,12 @@ SELECT set_config('hnsw.ef_search',
        CASE WHEN iterative THEN set_config('hnsw.iterative_scan', 'relaxed_order', true) END,
        CASE WHEN iterative THEN set_config('hnsw.max_scan_tuples', %(most)s, true) END,
        iterative,
-       EXISTS (SELECT FROM pg_index i
-               WHERE i.indexrelid = to_regclass('faces_hnsw_' || replace(%(pipeline)s, '-', '_'))
-                 AND i.indisvalid)
+       indexed IS NOT NULL
 FROM (
     SELECT (string_to_array(extversion, '.'))[1:2]::integer[] >= '{0,8}' AS iterative,
-           (SELECT reltuples FROM pg_class
-            WHERE oid = to_regclass('faces_hnsw_' || replace(%(pipeline)s, '-', '_'))) AS indexed
+           (SELECT c.reltuples FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+            WHERE c.oid = to_regclass('faces_hnsw_' || replace(%(pipeline)s, '-', '_'))
+              AND i.indisvalid) AS indexed
     FROM pg_extension WHERE extname = 'vector'
 ) pgvector;
 

@@ -179,26 +179,20 @@ class CenterFaceDetector:
                     continue
             sights[turns] = self._sight(turned)
             asking = self._telling(sights[turns])
-        if nobody and not self._is_turned(sights) and view.size[0] < view.size[1]:
+        if nobody and not _clear_turns(sights) and view.size[0] < view.size[1]:
             # Nor do all that lie on their side. A photo higher than wide may be a wide one that
             # does; to look at every photo without a face so often would cost too much.
             self._look_turned(view, sights, 1, 3)
-        clear = [
-            turns for turns in sights if turns == 0 or shows_upright(sights[turns].faces, CLEAR)
-        ]
-        return max(clear, key=lambda turns: votes(self._telling(sights[turns]))[0])
+        possible = [0, *_clear_turns(sights)]
+        return max(possible, key=lambda turns: votes(self._telling(sights[turns]))[0])
 
     def _look_turned(self, view: View, sights: dict[int, _Sight], *turns: int) -> None:
         """Adds what is seen by these numbers of quarter turns, until a clear face is upright."""
         for number in turns:
-            if number not in sights and not self._is_turned(sights):
+            if number not in sights and not _clear_turns(sights):
                 turned = view.turned(number)
                 if shows_upright(self._first_look(turned), self._settings.doubt):
                     sights[number] = self._sight(turned)
-
-    def _is_turned(self, sights: Mapping[int, _Sight]) -> bool:
-        """Whether the picture was seen turned with a clear face upright."""
-        return any(turns and shows_upright(sights[turns].faces, CLEAR) for turns in sights)
 
     def _telling(self, sight: _Sight) -> list[Detection]:
         """The faces by which to judge a picture: hints of small ones are seen in every other."""
@@ -206,7 +200,8 @@ class CenterFaceDetector:
 
     def _sight(self, view: View) -> _Sight:
         """What is seen in a picture that may be upright."""
-        plan, seen = view.plan, self._first_look(view)
+        plan = view.plan
+        seen = self._first_look(view)
         if not plan.far or any(self._is_large_hint(face, plan) for face in seen):
             seen += self._from_afar(view)
         if not plan.closer:
@@ -241,8 +236,10 @@ class CenterFaceDetector:
         size, plan = self._settings.close_up_size, view.plan
         if not 0 < size < plan.first * plan.long_side:
             return []
-        seen = self._see(view.whole(size / plan.long_side))
-        return [face for face in seen if _side(face) >= _CLOSE_UP * plan.long_side]
+        large = _CLOSE_UP * plan.long_side
+        return [
+            face for face in self._see(view.whole(size / plan.long_side)) if _side(face) >= large
+        ]
 
     def _worth_another(
         self, seen: Sequence[Detection], plan: Plan
@@ -357,6 +354,11 @@ class CenterFaceDetector:
         ranks = np.array([face.score + first for face, first in found], np.float32)
         kept = [faces[i] for i in nms(boxes, ranks, self._settings.nms)]
         return sorted(kept, key=lambda face: -face.score)
+
+
+def _clear_turns(sights: Mapping[int, _Sight]) -> list[int]:
+    """The numbers of quarter turns, but 0, by which a clear face was seen upright."""
+    return [turns for turns, sight in sights.items() if turns and shows_upright(sight.faces, CLEAR)]
 
 
 def _bounded(width: int, height: int, factor: float) -> float:
